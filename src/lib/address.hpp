@@ -55,7 +55,9 @@ struct PhysRange {
 };
 
 /// `value` rounded down / up to a multiple of `unit`, a power of two. Rounding up may wrap to 0.
-constexpr std::uint64_t align_down(std::uint64_t value, std::uint64_t unit) { return value & ~(unit - 1); }
+constexpr std::uint64_t align_down(std::uint64_t value, std::uint64_t unit) {
+    return value & ~(unit - 1);
+}
 constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t unit) {
     return align_down(value + unit - 1, unit);
 }

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+// Entry: one 64-bit word of a paging structure, as a value that can only be made whole.
+//
+// Present (Intel SDM vol. 3A, tables 4-15 to 4-20; 52-58 are ignored by the processor):
+//
+//   63 62..59 58 57       56..55 54..52   51........12 11         10  9      8 7     6 5 4   3   2
+//   1 0 XD   0    0  noreserve origin ceiling  frame        soft-dirty cow shared G PS/0  D A PCD
+//   PWT U W 1
+//
+// Not present (DESIGN: never zero unless empty; 35..51 ones, against L1TF; 5..8 zero, since some
+// processors write them):
+//
+//   63 62 61 60..58  57       56..55 54..52  51......35 34......12 11 10  9      8..5 4 3..1  0
+//   0  0  0  access  noreserve origin ceiling 1 ... 1    id         0  cow shared 0    0 state 0
+//
+// Parked keeps a frame: bits 12..51 hold the complement of its address.
+#pragma once
+
+#include "lib/address.hpp"
+#include "vm/access.hpp"
+
+#include <cstdint>
+#include <variant>
+
+namespace vm {
+
+using abi::Origin;
+
+/// Levels of the paging structure, as the SDM's tables count from the bottom:
+/// 1 page table, 2 page directory, 3 page-directory-pointer table, 4 PML4, 5 PML5.
+using Level = unsigned;
+inline constexpr Level level_max = 5;
+inline constexpr unsigned table_entries = 512;
+
+/// Bits of the address below what one entry of a table at `level` maps: 12, 21, 30, 39, 48.
+constexpr unsigned level_shift(Level level) { return page_bits + 9 * (level - 1); }
+/// Bytes that one entry of a table at `level` maps.
+constexpr std::uint64_t level_size(Level level) { return 1ULL << level_shift(level); }
+/// Pages that one entry of a table at `level` maps.
+constexpr std::uint64_t level_pages(Level level) { return 1ULL << (9 * (level - 1)); }
+/// Index of the entry for `address` in a table at `level`.
+constexpr unsigned level_index(VirtAddr address, Level level) {
+    return static_cast<unsigned>(address.value >> level_shift(level)) & (table_entries - 1);
+}
+/// The highest level at which a leaf may stand: 1 GiB pages.
+inline constexpr Level leaf_level_max = 3;
+
+/// How a leaf is cached; the values are the PWT and PCD bits, with PAT entry 1 set to
+/// write-combining at boot (SDM 11.12). The PAT bit itself is never set.
+enum class MemoryType : std::uint8_t { write_back = 0, write_combining = 1, uncached = 3 };
+
+/// An id in the address space's id table: attachment or callback. 23 bits.
+struct Id {
+    std::uint32_t value = 0;
+    constexpr bool operator==(const Id&) const = default;
+};
+inline constexpr std::uint32_t id_limit = 1U << 23;
+
+/// What stays with a page through all its states.
+struct Intent {
+    Ceiling ceiling{};
+    Origin origin = Origin::anonymous;
+    bool noreserve = false;
+    constexpr bool operator==(const Intent&) const = default;
+};
+
+// The alternatives of Entry::view().
+struct EmptyView {
+    constexpr bool operator==(const EmptyView&) const = default;
+};
+struct TableView {
+    PhysAddr frame;
+    bool writable; ///< false: the parent entry narrows all below it
+    bool user;
+    Ceiling ceiling; ///< of a graft; all() otherwise
+    constexpr bool operator==(const TableView&) const = default;
+};
+struct LeafView {
+    PhysAddr frame;
+    Access access; ///< as granted: a cow leaf that may be written after copying says rw-
+    Intent intent;
+    MemoryType type;
+    bool shared; ///< "don't free me": the frame belongs to somebody else
+    bool cow;    ///< granted rw-, but the processor must not write this frame
+    bool user;
+    bool global;
+    bool accessed;
+    bool dirty;
+    bool soft_dirty;
+    constexpr bool operator==(const LeafView&) const = default;
+};
+struct LazyView {
+    Access access;
+    Intent intent;
+    constexpr bool operator==(const LazyView&) const = default;
+};
+struct SharedView {
+    Id id;
+    Access access;
+    Intent intent;
+    constexpr bool operator==(const SharedView&) const = default;
+};
+struct FileView {
+    Id id;
+    Access access;
+    Intent intent;
+    constexpr bool operator==(const FileView&) const = default;
+};
+struct CallbackView {
+    Id id;
+    Access access;
+    Intent intent;
+    constexpr bool operator==(const CallbackView&) const = default;
+};
+struct ParkedView {
+    PhysAddr frame;
+    Intent intent;
+    bool shared;
+    bool cow;
+    constexpr bool operator==(const ParkedView&) const = default;
+};
+struct UncachedView {
+    constexpr bool operator==(const UncachedView&) const = default;
+};
+using EntryView = std::variant<EmptyView, TableView, LeafView, LazyView, SharedView, FileView,
+                               CallbackView, ParkedView, UncachedView>;
+
+/// The alternatives by number, for switches; the order is EntryView's.
+enum class EntryKind : std::uint8_t {
+    empty,
+    table,
+    leaf,
+    lazy,
+    shared,
+    file,
+    callback,
+    parked,
+    uncached
+};
+
+/// Options of a leaf beside frame and access.
+struct LeafOptions {
+    Intent intent{};
+    MemoryType type = MemoryType::write_back;
+    bool shared = false;
+    bool cow = false; ///< needs access rw-; the W bit is then left clear
+    bool user = true;
+    bool global = false;
+    bool soft_dirty = false;
+};
+
+class Entry {
+public:
+    /// A hole: all zero.
+    constexpr Entry() = default;
+    static constexpr Entry absent() { return Entry{}; }
+    /// Allocated, no frame yet.
+    static constexpr Entry lazy(Access access, Intent intent) {
+        return not_present(state_lazy, Id{0}, access, intent, 0);
+    }
+    /// Memory of somebody else, named by the id.
+    static constexpr Entry shared(Id id, Access access, Intent intent) {
+        return not_present(state_shared, id, access, intent, bit_shared);
+    }
+    /// A file's memory object, named by the id.
+    static constexpr Entry file(Id id, Access access, Intent intent) {
+        return not_present(state_file, id, access, intent, 0);
+    }
+    /// A kernel function, named by the id.
+    static constexpr Entry callback(Id id, Access access, Intent intent) {
+        return not_present(state_callback, id, access, intent, 0);
+    }
+    /// Touched memory without rights. Precondition: `frame` page-aligned, below 2^52.
+    static constexpr Entry parked(PhysAddr frame, Intent intent, bool is_shared, bool is_cow) {
+        return Entry{(state_parked << state_shift) | (~frame.value & frame_mask) |
+                     intent_bits(intent) | (is_shared ? bit_shared : 0) | (is_cow ? bit_cow : 0)};
+    }
+    /// A page of an object that is not in its cache.
+    static constexpr Entry uncached() {
+        return not_present(state_uncached, Id{0}, Access::none(), Intent{}, 0);
+    }
+    /// A table one level down. Precondition: `frame` page-aligned, not 0.
+    static constexpr Entry table(PhysAddr frame, bool user, bool writable = true,
+                                 Ceiling ceiling = Ceiling::all()) {
+        return Entry{frame.value | bit_present | (writable ? bit_write : 0) |
+                     (user ? bit_user : 0) | (std::uint64_t{ceiling.bits()} << ceiling_shift)};
+    }
+    /// A present leaf at `level` (1 to 3). Precondition: `frame` aligned to the level's size;
+    /// access is not none (that is parked); cow only with rw-.
+    static constexpr Entry leaf(PhysAddr frame, Access access, Level level,
+                                const LeafOptions& options) {
+        return Entry{
+            frame.value | bit_present | (access.writable() && !options.cow ? bit_write : 0) |
+            (options.user ? bit_user : 0) | (std::uint64_t(options.type) << memory_type_shift) |
+            (level > 1 ? bit_page_size : 0) | (options.global ? bit_global : 0) |
+            (options.shared ? bit_shared : 0) | (options.cow ? bit_cow : 0) |
+            (options.soft_dirty ? bit_soft_dirty : 0) | (access.executable() ? 0 : bit_no_execute) |
+            intent_bits(options.intent)};
+    }
+
+    /// Which alternative this is in a table at `level`.
+    constexpr EntryKind kind(Level level) const {
+        if ((bits_ & bit_present) != 0)
+            return level > 1 && (bits_ & bit_page_size) == 0 ? EntryKind::table : EntryKind::leaf;
+        if (bits_ == 0) return EntryKind::empty;
+        return static_cast<EntryKind>(((bits_ >> state_shift) & 7) + 2);
+    }
+    /// Everything that it says, as exactly one alternative. A total function: `view` of what the
+    /// constructors made gives their arguments back.
+    constexpr EntryView view(Level level) const;
+
+    constexpr bool empty() const { return bits_ == 0; }
+    constexpr bool present() const { return (bits_ & bit_present) != 0; }
+    constexpr bool is_table(Level level) const {
+        return level > 1 && (bits_ & (bit_present | bit_page_size)) == bit_present;
+    }
+    constexpr bool is_leaf(Level level) const { return present() && !is_table(level); }
+    /// Frame of a present entry (table or leaf).
+    constexpr PhysAddr frame() const { return PhysAddr{bits_ & frame_mask}; }
+    constexpr Intent intent() const {
+        return {Ceiling::from_bits(static_cast<unsigned>(bits_ >> ceiling_shift)),
+                static_cast<Origin>((bits_ >> origin_shift) & 3), (bits_ & bit_noreserve) != 0};
+    }
+    /// Rights as granted, of a leaf or a not-present entry; none for empty, parked and tables.
+    constexpr Access access() const {
+        if (!present()) return Access{static_cast<unsigned>((bits_ >> access_shift) & 7)};
+        return Access{abi::access_read |
+                      ((bits_ & (bit_write | bit_cow)) != 0 ? abi::access_write : 0U) |
+                      ((bits_ & bit_no_execute) == 0 ? abi::access_execute : 0U)};
+    }
+    /// "Don't free me".
+    constexpr bool is_shared() const { return (bits_ & bit_shared) != 0; }
+    constexpr bool is_cow() const { return (bits_ & bit_cow) != 0; }
+    /// Of a present entry: the processor lets writes through.
+    constexpr bool hardware_writable() const { return (bits_ & bit_write) != 0; }
+    /// Of a present entry: user mode may use it.
+    constexpr bool user() const { return (bits_ & bit_user) != 0; }
+    constexpr bool dirty() const { return (bits_ & bit_dirty) != 0; }
+    constexpr bool accessed() const { return (bits_ & bit_accessed) != 0; }
+    /// Id of a shared, file or callback entry.
+    constexpr Id id() const {
+        return Id{static_cast<std::uint32_t>(bits_ >> page_bits) & (id_limit - 1)};
+    }
+    /// The word itself, to look at.
+    constexpr std::uint64_t raw() const { return bits_; }
+    constexpr bool operator==(const Entry&) const = default;
+
+private:
+    friend class Slot;
+    static constexpr unsigned state_shift = 1;
+    static constexpr unsigned memory_type_shift = 3;
+    static constexpr unsigned ceiling_shift = 52;
+    static constexpr unsigned origin_shift = 55;
+    static constexpr unsigned access_shift = 58;
+    static constexpr std::uint64_t bit_present = 1ULL << 0;
+    static constexpr std::uint64_t bit_write = 1ULL << 1;
+    static constexpr std::uint64_t bit_user = 1ULL << 2;
+    static constexpr std::uint64_t bit_accessed = 1ULL << 5;
+    static constexpr std::uint64_t bit_dirty = 1ULL << 6;
+    static constexpr std::uint64_t bit_page_size = 1ULL << 7;
+    static constexpr std::uint64_t bit_global = 1ULL << 8;
+    static constexpr std::uint64_t bit_shared = 1ULL << 9;
+    static constexpr std::uint64_t bit_cow = 1ULL << 10;
+    static constexpr std::uint64_t bit_soft_dirty = 1ULL << 11;
+    static constexpr std::uint64_t bit_noreserve = 1ULL << 57;
+    static constexpr std::uint64_t bit_no_execute = 1ULL << 63;
+    static constexpr std::uint64_t frame_mask = ((1ULL << 52) - 1) & ~(page_size - 1);
+    static constexpr std::uint64_t inverted_mask = ((1ULL << 52) - 1) & ~((1ULL << 35) - 1);
+    // States of not-present entries; EntryKind's number less 2.
+    static constexpr std::uint64_t state_lazy = 1;
+    static constexpr std::uint64_t state_shared = 2;
+    static constexpr std::uint64_t state_file = 3;
+    static constexpr std::uint64_t state_callback = 4;
+    static constexpr std::uint64_t state_parked = 5;
+    static constexpr std::uint64_t state_uncached = 6;
+
+    constexpr explicit Entry(std::uint64_t bits) : bits_(bits) {}
+
+    static constexpr std::uint64_t intent_bits(Intent intent) {
+        return (std::uint64_t{intent.ceiling.bits()} << ceiling_shift) |
+               (static_cast<std::uint64_t>(intent.origin) << origin_shift) |
+               (intent.noreserve ? bit_noreserve : 0);
+    }
+    static constexpr Entry not_present(std::uint64_t state, Id id, Access access, Intent intent,
+                                       std::uint64_t flags) {
+        return Entry{(state << state_shift) | (std::uint64_t{id.value % id_limit} << page_bits) |
+                     inverted_mask | (std::uint64_t{access.bits()} << access_shift) |
+                     intent_bits(intent) | flags};
+    }
+
+    std::uint64_t bits_ = 0;
+};
+static_assert(sizeof(Entry) == 8);
+
+constexpr EntryView Entry::view(Level level) const {
+    switch (kind(level)) {
+    case EntryKind::empty: return EmptyView{};
+    case EntryKind::table: return TableView{frame(), hardware_writable(), user(), intent().ceiling};
+    case EntryKind::leaf:
+        return LeafView{.frame = frame(),
+                        .access = access(),
+                        .intent = intent(),
+                        .type = static_cast<MemoryType>((bits_ >> memory_type_shift) & 3),
+                        .shared = is_shared(),
+                        .cow = is_cow(),
+                        .user = user(),
+                        .global = (bits_ & bit_global) != 0,
+                        .accessed = accessed(),
+                        .dirty = dirty(),
+                        .soft_dirty = (bits_ & bit_soft_dirty) != 0};
+    case EntryKind::lazy: return LazyView{access(), intent()};
+    case EntryKind::shared: return SharedView{id(), access(), intent()};
+    case EntryKind::file: return FileView{id(), access(), intent()};
+    case EntryKind::callback: return CallbackView{id(), access(), intent()};
+    case EntryKind::parked:
+        return ParkedView{PhysAddr{~bits_ & frame_mask}, intent(), is_shared(), is_cow()};
+    case EntryKind::uncached: return UncachedView{};
+    }
+    return EmptyView{};
+}
+
+// The SDM's positions (vol. 3A, tables 4-15 to 4-20), said once more as values.
+static_assert(Entry::table(PhysAddr{0x1000}, true).raw() == 0x0070000000001007);
+static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read_execute(), 1, {}).raw() == 0x2005);
+static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read(), 1, {}).raw() == 0x8000000000002005);
+static_assert(Entry::leaf(PhysAddr{0x200000}, Access::read_write(), 2, {.global = true}).raw() ==
+              0x8000000000200187);
+static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read_write(), 1,
+                          {.type = MemoryType::uncached, .shared = true, .cow = true})
+                  .raw() == 0x800000000000261d);
+static_assert(Entry::absent().raw() == 0);
+
+} // namespace vm

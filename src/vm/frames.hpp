@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Frames: physical memory by the page. A record per frame, and buddy allocation over zones.
+#pragma once
+
+#include "lib/address.hpp"
+#include "lib/result.hpp"
+#include "vm/port.hpp"
+
+#include <atomic>
+#include <span>
+
+namespace vm {
+
+struct TableDescriptor;
+
+/// What a frame is used for. `reserved` (0, so that zeroed records are born so) is memory that the
+/// allocator does not own: firmware, the kernel image, holes, the frame of address 0.
+enum class FrameKind : std::uint8_t { reserved, free, table, descriptor, kernel, anonymous, cache };
+inline constexpr unsigned frame_kind_count = 7;
+
+/// The record of one frame. 32 bytes; all zero is valid (reserved).
+struct Frame {
+    std::atomic<std::uint32_t> references{0}; ///< users of an allocated frame
+    FrameKind kind{};
+    std::uint8_t order = 0; ///< of the free or allocated block that this frame heads
+    std::uint16_t flags = 0;
+    TableDescriptor* table = nullptr; ///< of a table
+    std::uint64_t index = 0;          ///< of a cached page: its index in its object
+    std::uint32_t next = 0;           ///< frame numbers: free lists, pending frees
+    std::uint32_t previous = 0;
+};
+static_assert(sizeof(Frame) == 32);
+
+/// Blocks are of 2^order frames; 18 is 1 GiB.
+inline constexpr unsigned order_limit = 19;
+
+/// Takes memory into use. `records`: one Frame for each frame number below `count`, zeroed and
+/// backed at least where `usable` says that memory is. Called once, before anything else here, on
+/// one CPU. Frame 0 is never used. `usable` need not be sorted; must not overlap.
+void initialise_frames(std::span<const PhysRange> usable, Frame* records, std::uint64_t count);
+
+/// Allocates 2^order frames, aligned to their size, contents undefined, references 1.
+/// Error: no_memory. Takes frames-rank locks only.
+Result<PhysAddr> allocate_frames(FrameKind kind, unsigned order);
+/// One frame from this CPU's cache.
+Result<PhysAddr> allocate_frame(FrameKind kind);
+/// One frame filled with zeros.
+Result<PhysAddr> allocate_zeroed_frame(FrameKind kind);
+/// Gives back what allocate_frames gave.
+void free_frames(PhysAddr first, unsigned order);
+void free_frame(PhysAddr frame);
+/// Drops one reference; frees the frame when it was the last.
+void release_frame(PhysAddr frame);
+
+/// The record of a frame. Precondition: below the count given at boot.
+Frame& frame_record(PhysAddr frame);
+/// Whether the address is memory that the allocator manages.
+bool is_managed(PhysAddr frame);
+/// The frame of zeros that first reads map; never freed, not counted.
+PhysAddr zero_frame();
+
+/// Numbers of frames.
+struct FrameStatistics {
+    std::uint64_t total;                     ///< managed
+    std::uint64_t by_kind[frame_kind_count]; ///< free includes the CPUs' caches
+};
+FrameStatistics frame_statistics();
+/// Gives the caches of all CPUs back to the buddy lists (tests, pressure).
+void drain_frame_caches();
+
+} // namespace vm

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// What the map asks of the machine. The kernel's src/arch and the hosted shim each provide it,
+// resolved at link time.
+#pragma once
+
+#include "lib/address.hpp"
+
+#include <cstdint>
+#include <source_location>
+#include <span>
+
+namespace vm {
+class AddressSpace;
+} // namespace vm
+
+namespace vm::port {
+
+/// CPUs are numbered from 0 without holes, below this.
+inline constexpr unsigned cpu_limit = 256;
+
+/// Where physical address 0 appears: frame memory is read and written at direct_map + address.
+/// Set before the map is used; never changed.
+extern std::uintptr_t direct_map;
+
+/// Number of the CPU that runs this. The caller can't move to another CPU meanwhile.
+unsigned cpu();
+
+/// Fills one page at `page` (page-aligned, in the direct map) with zeros.
+void zero_page(void* page);
+/// Copies one page; both page-aligned, in the direct map.
+void copy_page(void* to, const void* from);
+
+/// What must be flushed before replaced frames and tables may be reused.
+struct FlushRequest {
+    const AddressSpace* space;         ///< whose translations; the kernel's own for its half
+    std::span<const VirtRange> ranges; ///< page-granular; meaningless when `everything`
+    bool everything;                   ///< all of the space's translations
+    bool tables;                       ///< entries that refer to tables changed as well, so
+                                       ///< paging-structure caches count (SDM 4.10.4)
+};
+/// Returns when no CPU can use a translation (or cached table reference) of the ranges that was
+/// made before the call. Called without any lock of the map held by others that wait for this CPU.
+void flush(const FlushRequest& request);
+
+/// Ends everything: an invariant does not hold.
+[[noreturn]] void panic(const char* what,
+                        std::source_location where = std::source_location::current());
+
+} // namespace vm::port
+
+namespace vm {
+
+/// Checks an invariant that costs next to nothing to check; on in every build.
+constexpr void require(bool holds, const char* what,
+                       std::source_location where = std::source_location::current()) {
+    if (!holds) [[unlikely]]
+        port::panic(what, where);
+}
+
+/// A frame's memory.
+inline void* direct(PhysAddr address) {
+    return reinterpret_cast<void*>(port::direct_map + address.value);
+}
+
+} // namespace vm

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// AddressSpace: what a process's memory is. It owns a paging structure, and keeps nothing beside
+// it.
+#pragma once
+
+#include "abi/types.hpp"
+#include "vm/commit.hpp"
+#include "vm/entry.hpp"
+
+#include <optional>
+#include <span>
+
+namespace vm {
+
+/// Where a new mapping goes.
+enum class Placement : std::uint8_t {
+    first_fit, ///< the first free range at or above `address`
+    fixed,     ///< exactly there; already_mapped if anything is
+    replace,   ///< exactly there, over anything
+};
+
+/// Reserved callback ids.
+inline constexpr Id callback_guard{1};
+
+/// What `map` is asked for.
+struct MapRequest {
+    VirtAddr address{};
+    PageCount pages{};
+    std::uint64_t alignment = 0; ///< bytes, a power of two; 0: by size (1 GiB, 2 MiB, 4 KiB)
+    Placement placement = Placement::first_fit;
+    Access access = Access::read_write();
+    Ceiling ceiling = Ceiling::all();
+    bool noreserve = false;
+    bool guard = false; ///< callback entries that never give access
+};
+
+/// Memory that belongs to somebody else, mapped by its physical address ("don't free me").
+struct WindowRequest {
+    PhysAddr frames{}; ///< first byte, page-aligned
+    VirtAddr address{};
+    PageCount pages{};
+    Placement placement = Placement::first_fit;
+    Access access = Access::read();
+    MemoryType type = MemoryType::write_back;
+};
+
+/// What an access wants, as the processor's error code tells it (SDM 4.7).
+struct FaultAccess {
+    bool write = false;
+    bool execute = false;
+};
+
+/// How `resolve` ended.
+enum class Resolution : std::uint8_t {
+    resolved,  ///< restart the instruction
+    hole,      ///< nothing is mapped there
+    forbidden, ///< mapped, but not for this access
+    no_memory, ///< uncharged memory, and none left
+};
+
+class AddressSpace {
+public:
+    AddressSpace() = default;
+    AddressSpace(const AddressSpace&) = delete;
+    AddressSpace& operator=(const AddressSpace&) = delete;
+
+    /// Builds a fresh user space (the lower half, without its first page-table page's first 64 KiB)
+    /// that shares the kernel's half. Error: no_memory.
+    Result<void> create();
+    /// Makes this the kernel's own space over an existing root (its upper half, from the entries
+    /// made at boot); `range` is what map without an address searches. Called once.
+    /// Tables above the range's level must exist or will be made in the given root.
+    Result<void> adopt_kernel(PhysAddr root, unsigned levels, VirtRange range);
+    /// Takes everything out and gives the paging structure back. No CPU runs in it any more.
+    /// Never needs memory.
+    void destroy();
+
+    /// Maps lazy memory. Gives the address. Errors: invalid_argument (alignment, empty, wrapped,
+    /// outside), already_mapped, no_space, no_memory. All of it happens or none.
+    Result<VirtAddr> map(const MapRequest& request);
+    /// Maps frames that are not this space's own, present at once.
+    Result<VirtAddr> map_window(const WindowRequest& request);
+    /// Takes the range out; holes in it are skipped. Errors: invalid_argument, no_memory (a split
+    /// of a large entry needs a table).
+    Result<void> unmap(VirtRange range);
+    /// Changes rights. Errors: invalid_argument, not_mapped (a hole in the range), not_permitted
+    /// (beyond the ceiling), no_memory (charge).
+    Result<void> protect(VirtRange range, Access access);
+    /// Drops the pages and keeps the range. Errors: invalid_argument, not_mapped, no_memory.
+    Result<void> discard(VirtRange range);
+    /// Gives every lazy page of the range its own zeroed frame now, whatever the access says.
+    /// Errors: as protect. What it made before an error stays.
+    Result<void> populate(VirtRange range);
+
+    /// A fault at `address` (any byte). Takes table locks only.
+    Resolution resolve(VirtAddr address, FaultAccess access);
+
+    /// The frame behind a page that the caller populated or that is present: for the kernel's own
+    /// writes through the direct map. Error: not_mapped.
+    Result<PhysAddr> frame_of(VirtAddr address) const;
+
+    /// Runs of equal state at or above `from`, holes left out. Gives the number written.
+    std::size_t query(VirtAddr from, std::span<abi::Run> runs) const;
+    /// up: the first run whose end lies above `address`; down: the last run that begins below it.
+    std::optional<abi::Run> nearest(VirtAddr address, abi::Direction direction) const;
+    /// The lowest free range of `pages` at or above `from`, aligned (bytes, power of two).
+    /// Error: no_space. Makes no table, reads no absent one.
+    Result<VirtAddr> first_fit(PageCount pages, std::uint64_t alignment, VirtAddr from) const;
+    /// The entry that decides about an address, and its level.
+    struct Located {
+        Entry entry;
+        Level level;
+    };
+    Located locate(VirtAddr address) const;
+
+    PhysAddr root() const { return root_; }
+    unsigned levels() const { return levels_; }
+    bool is_kernel() const { return kernel_; }
+    VirtRange range() const { return range_; }
+    Account& account() { return account_; }
+    const Account& account() const { return account_; }
+
+    /// Counts kept for `free`, `ps` and tests.
+    struct Counts {
+        std::uint64_t anonymous; ///< private frames held
+        std::uint64_t tables;    ///< pages of the paging structure, the root included
+        std::uint64_t faults;    ///< resolved
+    };
+    Counts counts() const;
+
+private:
+    friend class Transaction;
+    PhysAddr root_{};
+    unsigned levels_ = 4;
+    bool kernel_ = false;
+    VirtRange range_{};
+    Account account_{};
+    std::atomic<std::uint64_t> anonymous_{0};
+    std::atomic<std::uint64_t> tables_{0};
+    std::atomic<std::uint64_t> faults_{0};
+};
+
+/// The kernel's own address space. Its upper half stands in every user root.
+AddressSpace& kernel_space();
+
+/// User addresses: from 64 KiB (so that null pointers with offsets fault) to the lower half's last
+/// page (which stays empty: a syscall at its end would return to a non-canonical address).
+inline constexpr VirtRange user_range{VirtAddr{0x10000}, VirtAddr{0x00007ffffffff000}};
+
+} // namespace vm
