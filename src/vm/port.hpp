@@ -42,6 +42,10 @@ struct FlushRequest {
 /// made before the call. Called without any lock of the map held by others that wait for this CPU.
 void flush(const FlushRequest& request);
 
+/// Pages of the kernel's half were mapped and populated, and are about to be used by pointer. The
+/// machine's own walker sees them already; a hosted shim mirrors them into its process here.
+void kernel_mapped(VirtRange range);
+
 /// Ends everything: an invariant does not hold.
 [[noreturn]] void panic(const char* what,
                         std::source_location where = std::source_location::current());
