@@ -46,6 +46,13 @@ void flush(const FlushRequest& request);
 /// machine's own walker sees them already; a hosted shim mirrors them into its process here.
 void kernel_mapped(VirtRange range);
 
+/// Whether an allocation of frames may go on; a test machine says no to try what happens.
+#ifdef TABULA_HOSTED
+bool allocation_allowed();
+#else
+constexpr bool allocation_allowed() { return true; }
+#endif
+
 /// Ends everything: an invariant does not hold.
 [[noreturn]] void panic(const char* what,
                         std::source_location where = std::source_location::current());
