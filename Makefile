@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+# Builds, runs and tests Tabula. `make help` lists the targets.
+#
+# Sources are found by wildcard: a new file under src, user or test needs no change here.
+
+version := 0.1.0
+CXX := g++
+build := build
+# What the image is dated with, so that the same commit gives the same bytes on any day.
+export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(MAKELEVEL),0)
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+endif
+
+# ---- flags ---------------------------------------------------------------------------------------
+
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast \
+    -Wmissing-declarations -Wnull-dereference -Wcast-align -Wcast-qual -Wformat=2 -Wimplicit-fallthrough \
+    -Wnon-virtual-dtor -Woverloaded-virtual -Wundef -Wunused -Wvla -Wduplicated-cond -Wlogical-op -Werror
+
+common_flags := -std=c++20 -g -Isrc -ffile-prefix-map=$(CURDIR)=. -fdiagnostics-color=auto
+
+freestanding_flags := $(common_flags) -ffreestanding -O2 -fno-exceptions -fno-rtti \
+    -fno-threadsafe-statics -fno-strict-aliasing -fno-delete-null-pointer-checks \
+    -fno-omit-frame-pointer -fcf-protection=none -ftrivial-auto-var-init=zero \
+    -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
+    -fno-tree-loop-distribute-patterns -D_GLIBCXX_ASSERTIONS
+
+kernel_flags := $(freestanding_flags) -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fno-pic -fno-pie \
+    -fstack-protector-strong -mstack-protector-guard=global -DTABULA_KERNEL=1 \
+    -DTABULA_VERSION='"$(version)"'
+kernel_warnings := $(warnings) -Wframe-larger-than=1024
+kernel_link_flags := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--orphan-handling=error \
+    -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--no-warn-rwx-segments -T linker.ld
+
+user_flags := $(freestanding_flags) -Iuser -fpie -msse2 -fno-stack-protector -DTABULA_USER=1
+user_warnings := $(warnings)
+# Programs are position-independent, and relocate themselves; those named here have fixed addresses.
+fixed_address_programs :=
+user_link_flags := -nostdlib -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+    -Wl,-z,norelro -Wl,-z,separate-code -Wl,--build-id=none -Wl,-e,_start
+program_link_flags = $(if $(filter $1,$(fixed_address_programs)),-static -no-pie,-static-pie)
+
+hosted_flags := $(common_flags) -Itest -O1 -pthread -D_GLIBCXX_ASSERTIONS -DTABULA_HOSTED=1
+sanitizer_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+coverage_flags := --coverage -O0 -fno-inline
+
+# ---- sources -------------------------------------------------------------------------------------
+
+find_sources = $(sort $(shell find $1 -name '*.cpp' 2>/dev/null))
+find_assembly = $(sort $(shell find $1 -name '*.S' 2>/dev/null))
+
+kernel_directories := src/lib src/abi src/vm src/proc src/arch
+kernel_sources := $(call find_sources,$(kernel_directories)) $(call find_assembly,$(kernel_directories))
+kernel_objects := $(kernel_sources:%=$(build)/kernel/%.o)
+
+lib_sources := $(call find_sources,src/lib)
+user_lib_sources := $(lib_sources) $(call find_sources,user/lib) $(call find_assembly,user/lib)
+user_lib_objects := $(user_lib_sources:%=$(build)/user/obj/%.o)
+programs := $(sort $(patsubst user/%/,%,$(filter-out user/lib/ user/files/,$(wildcard user/*/))))
+program_objects = $(patsubst %,$(build)/user/obj/%.o,$(call find_sources,user/$1))
+user_objects := $(user_lib_objects) $(foreach program,$(programs),$(call program_objects,$(program)))
+archive_files := $(sort $(shell find user/files -type f 2>/dev/null))
+
+hosted_sources := test/hosted/main.cpp $(sort $(wildcard test/hosted/*_test.cpp)) \
+    $(call find_sources,test/shim) $(filter-out src/lib/freestanding.cpp,$(lib_sources)) \
+    $(call find_sources,src/vm src/proc)
+hosted_variants := plain sanitized coverage
+hosted_objects = $(hosted_sources:%=$(build)/hosted/$1/%.o)
+
+headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
+
+# ---- targets -------------------------------------------------------------------------------------
+
+.PHONY: all deps iso run gdb test test-hosted test-guest test-long coverage bench bench-check lint \
+    format help clean
+
+all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
+
+deps: ## the Debian packages of tools/packages.txt, installed where missing
+	@tools/install_packages.sh
+
+iso: $(build)/tabula.iso ## the bootable image, for BIOS and UEFI, CD and stick
+
+run: $(build)/tabula.iso ## the image in QEMU, console in the terminal (ARGS= more QEMU words)
+	@tools/run_qemu.sh $(build)/tabula.iso $(ARGS)
+
+gdb: all ## the kernel in QEMU, stopped at its entry, with gdb attached (ARGS= kernel command line)
+	@tools/run_gdb.sh $(build)/kernel/tabula.elf $(build)/boot.tar $(ARGS)
+
+results := $(build)/test/results
+test: | deps ## test-hosted and test-guest, and the total
+	@rm -rf $(results)
+	@status=0; $(MAKE) --no-print-directory test-hosted || status=1; \
+	    $(MAKE) --no-print-directory test-guest || status=1; \
+	    tools/total.py $(results) hosted hosted-sanitized guest || status=1; exit $$status
+
+test-hosted: $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests ## the unit tests, plain and under ASan and UBSan
+	@tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
+	    hosted-sanitized=$(build)/hosted/sanitized/tests
+
+test-guest: all $(build)/tabula.iso ## the kernel and the image in QEMU
+	@test/guest/run.py --results $(results)/guest.tsv
+
+test-long: all $(build)/tabula.iso $(build)/hosted/sanitized/tests ## what takes longer than `test` may
+	@TABULA_LONG=1 tools/run_hosted.py $(results) long-sanitized=$(build)/hosted/sanitized/tests
+	@test/guest/run.py --long --results $(results)/long-guest.tsv
+	@tools/total.py $(results) long-sanitized long-guest
+
+coverage_minimum := 85
+coverage: $(build)/hosted/coverage/tests ## lines of src/vm and src/proc that the unit tests run (at least 85 %)
+	@tools/run_coverage.sh $(build)/hosted/coverage $(coverage_minimum)
+
+bench: all ## the guest benchmark: build/bench/guest.tsv
+	@tools/run_bench.py $(build)/kernel/tabula.elf $(build)/boot.tar $(build)/bench/guest.tsv
+
+bench-check: bench ## the figures against bench/baseline.tsv: none more than 2 % up
+	@tools/check_bench.py bench/baseline.tsv $(build)/bench/guest.tsv
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+clean: ## removes build/
+	rm -rf $(build)
+
+$(filter-out deps help clean,$(MAKECMDGOALS)): | deps
+
+# ---- kernel --------------------------------------------------------------------------------------
+
+$(build)/kernel/%.cpp.o: %.cpp Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  kernel   $<"
+	@$(CXX) $(kernel_flags) $(kernel_warnings) -MMD -MP -c $< -o $@
+
+$(build)/kernel/%.S.o: %.S Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  kernel   $<"
+	@$(CXX) $(kernel_flags) -Wa,--fatal-warnings -MMD -MP -c $< -o $@
+
+# Function names: link with an empty table, make the table from the result, link again. The table
+# stands behind the code, so no function moves; make_symbols.py --check makes sure of it.
+$(build)/kernel/no_symbols.S: tools/make_symbols.py
+	@mkdir -p $(@D)
+	@tools/make_symbols.py --empty > $@
+
+$(build)/kernel/first.elf: $(kernel_objects) $(build)/kernel/no_symbols.S.o linker.ld
+	@echo "  link     $@"
+	@$(CXX) $(kernel_link_flags) -o $@ $(filter %.o,$^)
+
+$(build)/kernel/symbols.S: $(build)/kernel/first.elf tools/make_symbols.py
+	@tools/make_symbols.py $< > $@
+
+$(build)/kernel/%.S.o: $(build)/kernel/%.S
+	@$(CXX) $(kernel_flags) -c $< -o $@
+
+$(build)/kernel/tabula.elf: $(kernel_objects) $(build)/kernel/symbols.S.o linker.ld
+	@echo "  link     $@"
+	@$(CXX) $(kernel_link_flags) -Wl,-Map=$(build)/kernel/tabula.map -o $@ $(filter %.o,$^)
+	@tools/make_symbols.py --check $(build)/kernel/first.elf $@
+
+# ---- user programs and the boot archive ----------------------------------------------------------
+
+$(build)/user/obj/%.cpp.o: %.cpp Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  user     $<"
+	@$(CXX) $(user_flags) $(user_warnings) -MMD -MP -c $< -o $@
+
+$(build)/user/obj/%.S.o: %.S Makefile | deps
+	@mkdir -p $(@D)
+	@echo "  user     $<"
+	@$(CXX) $(user_flags) -Wa,--fatal-warnings -MMD -MP -c $< -o $@
+
+define program_rule
+$(build)/user/$1: $(call program_objects,$1) $(user_lib_objects)
+	@echo "  link     $$@"
+	@$(CXX) $(user_link_flags) $(call program_link_flags,$1) -o $$@ $$^
+endef
+$(foreach program,$(programs),$(eval $(call program_rule,$(program))))
+
+# The file list stands in a file of its own, so that a removed file also leaves the archive.
+$(build)/archive.list: FORCE | deps
+	@mkdir -p $(@D)
+	@echo "$(SOURCE_DATE_EPOCH) $(programs) $(archive_files)" > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
+FORCE:
+
+$(build)/boot.tar: $(programs:%=$(build)/user/%) $(archive_files) $(build)/archive.list
+	@echo "  archive  $@"
+	@rm -rf $(build)/archive && mkdir -p $(build)/archive/bin
+	@$(if $(archive_files),cp -R user/files/. $(build)/archive/,:)
+	@for program in $(programs); do \
+	    strip -o $(build)/archive/bin/$$program $(build)/user/$$program; done
+	@tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+	    --mtime=@$(SOURCE_DATE_EPOCH) -C $(build)/archive -cf $@ $$(ls $(build)/archive)
+
+# ---- the image -----------------------------------------------------------------------------------
+
+$(build)/tabula.iso: $(build)/kernel/tabula.elf $(build)/boot.tar iso/grub.cfg tools/make_iso.sh
+	@echo "  iso      $@"
+	@tools/make_iso.sh $@ $(build)/kernel/tabula.elf $(build)/boot.tar iso/grub.cfg
+
+# ---- hosted tests --------------------------------------------------------------------------------
+
+variant_flags_plain :=
+variant_flags_sanitized := $(sanitizer_flags)
+variant_flags_coverage := $(coverage_flags)
+
+define hosted_rules
+$(build)/hosted/$1/%.cpp.o: %.cpp Makefile | deps
+	@mkdir -p $$(@D)
+	@echo "  $1 $$<"
+	@$(CXX) $(hosted_flags) $(variant_flags_$1) $(warnings) -MMD -MP -c $$< -o $$@
+$(build)/hosted/$1/tests: $(call hosted_objects,$1)
+	@echo "  link     $$@"
+	@$(CXX) $(hosted_flags) $(variant_flags_$1) -o $$@ $$^
+endef
+$(foreach variant,$(hosted_variants),$(eval $(call hosted_rules,$(variant))))
+
+# ---- style ---------------------------------------------------------------------------------------
+
+header_checks := $(headers:%=$(build)/lint/%.ok)
+
+lint: $(header_checks) $(kernel_objects) $(user_objects) ## directions of includes, headers alone, format, first lines
+	@tools/check_layers.py $(build)/kernel $(build)/user/obj
+	@tools/check_style.py
+
+format: | deps ## puts every source file into shape
+	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs clang-format-19 -i
+
+header_flags = $(if $(filter user/%,$1),$(user_flags),$(if $(filter test/%,$1),$(hosted_flags),$(kernel_flags)))
+$(build)/lint/%.hpp.ok: %.hpp Makefile | deps
+	@mkdir -p $(@D)
+	@$(CXX) $(call header_flags,$<) -fsyntax-only -MMD -MP -MF $(@:.ok=.d) -MT $@ -x c++ \
+	    -include $< /dev/null
+	@touch $@
+
+# ---- what depends on which header ----------------------------------------------------------------
+
+-include $(patsubst %.o,%.d,$(filter %.o,$(kernel_objects) $(user_objects)))
+-include $(foreach variant,$(hosted_variants),$(patsubst %.o,%.d,$(call hosted_objects,$(variant))))
+-include $(header_checks:.ok=.d)

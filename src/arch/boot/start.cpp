@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The first C++ code: puts the machine in order, part by part, and hands it to the kernel.
+#include "arch/boot/stack_guard.hpp"
+#include "arch/debug_exit.hpp"
+#include "arch/log.hpp"
+#include "arch/serial.hpp"
+
+#include <cstdint>
+
+namespace arch {
+
+/// Called by entry.S in long mode, higher half, on the first stack, interrupts off.
+/// `protocol`: 1 Multiboot2, 2 PVH. `information`: physical address of the loader's data.
+[[noreturn, gnu::no_stack_protector]] void start(std::uint32_t protocol,
+                                                 std::uint32_t information) asm("arch_start");
+
+void start(std::uint32_t, std::uint32_t) {
+    initialise_stack_guard();
+    serial::initialise();
+    add_log_sink(serial::write);
+    log_raw("Tabula " TABULA_VERSION "\n");
+    debug_exit(ExitStatus::success);
+    while (true) asm volatile("hlt");
+}
+
+} // namespace arch

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// The kernel's log: lines of text to every sink that is attached.
+#pragma once
+
+#include <string_view>
+
+namespace arch {
+
+/// Where log text goes: called with whole pieces of text, in order. Must not log itself.
+using LogSink = void (*)(std::string_view text);
+
+/// Adds a sink (at most 4; more are ignored). Text from before is not repeated.
+void add_log_sink(LogSink sink);
+
+/// Writes `text` as it stands to every sink. Safe everywhere, interrupts on or off.
+void log_raw(std::string_view text);
+
+} // namespace arch

@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# make_iso.sh IMAGE KERNEL ARCHIVE GRUB_CFG: one image for BIOS and UEFI, CD and stick.
+set -eu
+image=$1 kernel=$2 archive=$3 configuration=$4
+tree=$image.tree
+rm -rf "$tree" && mkdir -p "$tree/boot/grub"
+strip --strip-debug -o "$tree/boot/tabula.elf" "$kernel"
+cp "$archive" "$tree/boot/boot.tar"
+cp "$configuration" "$tree/boot/grub/grub.cfg"
+find "$tree" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+
+date=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S00)
+if ! grub-mkrescue -o "$image" \
+    --install-modules="multiboot2 normal all_video serial part_msdos part_gpt iso9660 fat search boot configfile" \
+    --locales= --fonts= --themes= "$tree" \
+    -- -volume_date uuid "$date" -volume_date all_file_dates "$date" >"$image.log" 2>&1; then
+    cat "$image.log" >&2
+    exit 1
+fi
+# grub-mkrescue leaves UEFI out without a word when its files are not installed.
+xorriso -indev "$image" -report_el_torito plain 2>/dev/null >"$image.boot"
+for platform in BIOS UEFI; do
+    grep -q "^El Torito boot img : .* $platform " "$image.boot" || {
+        echo "$image has no $platform boot entry" >&2
+        rm -f "$image"
+        exit 1
+    }
+done
+rm -rf "$tree"
