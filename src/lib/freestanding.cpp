@@ -9,6 +9,7 @@ void* memcpy(void* to, const void* from, std::size_t bytes);
 void* memmove(void* to, const void* from, std::size_t bytes);
 void* memset(void* to, int value, std::size_t bytes);
 int memcmp(const void* left, const void* right, std::size_t bytes);
+void* memchr(const void* from, int value, std::size_t bytes);
 std::size_t strlen(const char* text);
 
 /// Whole words first: emulators and processors alike count and charge by the item.
@@ -51,6 +52,14 @@ int memcmp(const void* left, const void* right, std::size_t bytes) {
         if (a[i] != b[i]) return a[i] < b[i] ? -1 : 1;
     }
     return 0;
+}
+
+void* memchr(const void* from, int value, std::size_t bytes) {
+    const auto* at = static_cast<const unsigned char*>(from);
+    for (std::size_t i = 0; i < bytes; ++i) {
+        if (at[i] == static_cast<unsigned char>(value)) return const_cast<unsigned char*>(at + i);
+    }
+    return nullptr;
 }
 
 std::size_t strlen(const char* text) {

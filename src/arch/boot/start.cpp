@@ -18,7 +18,7 @@ void start(std::uint32_t, std::uint32_t) {
     initialise_stack_guard();
     serial::initialise();
     add_log_sink(serial::write);
-    log_raw("Tabula " TABULA_VERSION "\n");
+    log("Tabula {}", TABULA_VERSION);
     debug_exit(ExitStatus::success);
     while (true) asm volatile("hlt");
 }
