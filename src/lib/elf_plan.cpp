@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// The loader: segments of the file, stack and guard, argument block.
+#include "lib/elf_plan.hpp"
+
+#include "lib/address.hpp"
+
+#include <algorithm>
+
+namespace lib {
+namespace {
+
+/// The lowest address that a process may map: see vm::user_range.
+constexpr std::uint64_t lowest_address = 0x1'0000;
+/// Distance kept between a program and a stack above it.
+constexpr std::uint64_t stack_distance = 1 << 20;
+
+std::uint64_t address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
+
+abi::PlanSegment plan_of(const ElfSegment& segment, Bytes file, std::uint64_t base) {
+    const std::uint64_t first = base + segment.address;
+    const std::uint64_t start = align_down(first, page_size);
+    const std::uint32_t access = (segment.read ? abi::access_read : 0U) |
+                                 (segment.write ? abi::access_write : 0U) |
+                                 (segment.execute ? abi::access_execute : 0U);
+    return {.address = start,
+            .length = align_up(first + segment.memory_bytes, page_size) - start,
+            .source = segment.file_bytes != 0 ? address_of(file.data()) + segment.file_offset : 0,
+            .bytes = segment.file_bytes,
+            .source_offset = static_cast<std::uint32_t>(first - start),
+            .access = access,
+            .flags = 0,
+            .reserved = 0};
+}
+
+/// Neighbours in one page become one segment when the file holds them as one piece.
+bool merge(ElfSegment& before, const ElfSegment& after) {
+    const bool one_piece = before.file_bytes == before.memory_bytes && after.file_bytes != 0 &&
+                           after.address - before.address == after.file_offset - before.file_offset;
+    if (!one_piece) return false;
+    before.file_bytes = after.address - before.address + after.file_bytes;
+    before.memory_bytes = after.address - before.address + after.memory_bytes;
+    return true;
+}
+
+bool share_a_page(const ElfSegment& before, const ElfSegment& after) {
+    return align_down(after.address, page_size) < align_up(before.end(), page_size);
+}
+
+/// Gives the number of plan segments, or 0 with `out.reason` set.
+std::size_t add_segments(const ElfImage& image, Bytes file, std::uint64_t base, ProgramPlan& out) {
+    std::size_t count = 0;
+    ElfSegment pending = image.segments()[0];
+    for (const ElfSegment& segment : image.segments().subspan(1)) {
+        if (!share_a_page(pending, segment)) {
+            out.segments[count++] = plan_of(pending, file, base);
+            pending = segment;
+        } else if (!merge(pending, segment)) {
+            out.reason = ElfError::overlapping_segments;
+            return 0;
+        }
+    }
+    out.segments[count++] = plan_of(pending, file, base);
+    return count;
+}
+
+/// Where the stack begins: below the program if there is room for it and its guard, else above.
+Result<std::uint64_t> place_stack(std::uint64_t start, std::uint64_t end, std::uint64_t bytes) {
+    const std::uint64_t needed = bytes + program_guard_bytes;
+    if (start >= lowest_address && start - lowest_address >= needed) return start - bytes;
+    if (end > elf_user_end || elf_user_end - end < needed + stack_distance) return Error::no_space;
+    return end + stack_distance + program_guard_bytes;
+}
+
+/// Writes the block for a stack that ends at `stack_end`; gives its size.
+Result<std::size_t> write_arguments(std::span<const std::string_view> words,
+                                    std::uint64_t stack_end, std::span<std::byte> block) {
+    const std::size_t addresses = (words.size() + 2) * sizeof(std::uint64_t);
+    std::size_t size = addresses;
+    for (const std::string_view word : words) {
+        if (word.size() >= block.size()) return Error::too_large;
+        size += word.size() + 1;
+        if (size > block.size()) return Error::too_large;
+    }
+    size = align_up(size, 16);
+    if (size > block.size()) return Error::too_large;
+
+    std::ranges::fill(block, std::byte{0});
+    const std::uint64_t start = stack_end - size;
+    const auto put = [&](std::size_t index, std::uint64_t value) {
+        __builtin_memcpy(&block[index * sizeof value], &value, sizeof value);
+    };
+    put(0, words.size());
+    std::size_t at = addresses;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        put(i + 1, start + at);
+        std::ranges::copy(std::as_bytes(std::span(words[i])),
+                          block.begin() + static_cast<std::ptrdiff_t>(at));
+        at += words[i].size() + 1;
+    }
+    return size;
+}
+
+} // namespace
+
+Result<void> plan_program(const ProgramRequest& request, ProgramPlan& out) {
+    if (request.stack_bytes == 0 || request.stack_bytes % page_size != 0 ||
+        request.stack_bytes < argument_block_limit || request.stack_bytes > UINT32_MAX)
+        return Error::invalid_argument;
+    if (request.handles.size() > abi::plan_handle_limit) return Error::limit_reached;
+
+    ElfImage image;
+    out.reason = read_elf(request.file, image);
+    if (out.reason != ElfError::none) return error_of(out.reason);
+    const std::uint64_t base =
+        image.position_independent ? align_up(program_base, image.alignment) : 0;
+    if (base > elf_user_end || image.span_end > elf_user_end - base) return Error::no_space;
+    std::size_t count = add_segments(image, request.file, base, out);
+    if (count == 0) return error_of(out.reason);
+
+    const std::uint64_t stack =
+        TRY(place_stack(base + image.span_start, base + image.span_end, request.stack_bytes));
+    const std::uint64_t stack_end = stack + request.stack_bytes;
+    const std::size_t block =
+        TRY(write_arguments(request.arguments, stack_end, out.argument_block));
+    out.segments[count++] = {.address = stack,
+                             .length = request.stack_bytes,
+                             .source = address_of(out.argument_block.data()),
+                             .bytes = block,
+                             .source_offset =
+                                 static_cast<std::uint32_t>(request.stack_bytes - block),
+                             .access = abi::access_read | abi::access_write,
+                             .flags = 0,
+                             .reserved = 0};
+    out.segments[count++] = {.address = stack - program_guard_bytes,
+                             .length = program_guard_bytes,
+                             .source = 0,
+                             .bytes = 0,
+                             .source_offset = 0,
+                             .access = abi::access_none,
+                             .flags = abi::map_guard,
+                             .reserved = 0};
+
+    out.plan = {.name = {},
+                .segments = address_of(out.segments.data()),
+                .segment_count = count,
+                .handles = address_of(request.handles.data()),
+                .handle_count = request.handles.size(),
+                .entry = base + image.entry,
+                .stack = stack_end - block,
+                .arguments = {stack_end - block, 0},
+                .priority = request.priority,
+                .flags = 0};
+    std::ranges::copy(request.name.substr(0, abi::name_limit - 1), out.plan.name);
+    return {};
+}
+
+} // namespace lib

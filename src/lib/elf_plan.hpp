@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// From an ELF file and argument words to the plan that `spawn` takes: the one loader, used by the
+// kernel for the first process and by user space for all others.
+//
+// Where things go (a program of up to 512 KiB, its stack and the stack's guard share one
+// page-table page; a program with fixed addresses has its stack below it if there is room):
+//
+//   0x40070000  guard    64 KiB     never accessible: a stack that overflows ends here
+//   0x40080000  stack    1 MiB      lazy; the argument block at its top is filled in
+//   0x40180000  program             position-independent ones; segments as the file says
+//
+// The argument block, at the top of the first stack. rdi and rsp point at it, 16-byte aligned:
+//
+//   | count | address of word 0 | ... | address of word n-1 | 0 | word 0 \0 word 1 \0 ... | zeros |
+#pragma once
+
+#include "abi/types.hpp"
+#include "lib/bytes.hpp"
+#include "lib/elf.hpp"
+
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace lib {
+
+inline constexpr std::uint64_t program_base = 0x4018'0000;
+inline constexpr std::uint64_t program_stack_bytes = 1 << 20;
+inline constexpr std::uint64_t program_guard_bytes = 64 << 10;
+/// The argument block's largest size: addresses, words and their zeros.
+inline constexpr std::size_t argument_block_limit = 4096;
+
+/// What a program is started with.
+struct ProgramRequest {
+    std::string_view name; ///< cut to abi::name_limit - 1
+    Bytes file;            ///< the ELF file; `spawn` copies from it, so it stays until then
+    std::span<const std::string_view> arguments{};   ///< by custom the first is the name
+    std::span<const abi::Handle> handles{};          ///< for the new process, in order
+    std::uint64_t stack_bytes = program_stack_bytes; ///< a multiple of the page size
+    unsigned priority = abi::priority_default;
+};
+
+/// Everything that `spawn` reads, the file itself aside. Its parts refer to each other by address,
+/// so it stays where it is until `spawn` returned.
+struct ProgramPlan {
+    static constexpr std::size_t segment_limit = ElfImage::max_segments + 2;
+
+    abi::SpawnPlan plan{};
+    std::array<abi::PlanSegment, segment_limit> segments{};
+    std::array<std::byte, argument_block_limit> argument_block{};
+    ElfError reason = ElfError::none; ///< why the file was refused
+
+    ProgramPlan() = default;
+    ProgramPlan(const ProgramPlan&) = delete;
+    ProgramPlan& operator=(const ProgramPlan&) = delete;
+};
+static_assert(ProgramPlan::segment_limit <= abi::plan_segment_limit);
+
+/// Fills `out` for the request. Errors: that of the ELF file (`out.reason` says which); too_large
+/// (the arguments don't fit their block); limit_reached (too many handles); invalid_argument (the
+/// stack's size); no_space (no room for the stack).
+Result<void> plan_program(const ProgramRequest& request, ProgramPlan& out);
+
+} // namespace lib

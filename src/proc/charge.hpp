@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// Charge: kernel memory that a process pays for.
+#pragma once
+
+#include "lib/address.hpp"
+#include "lib/result.hpp"
+#include "vm/commit.hpp"
+
+#include <utility>
+
+namespace proc {
+
+/// Pages charged to an account until this ends. The account must live as long. Objects are charged
+/// a whole page each whatever their size: simple, and never too little.
+class Charge {
+public:
+    Charge() = default;
+    /// Errors: no_memory, limit_reached.
+    static Result<Charge> make(vm::Account& account, PageCount pages) {
+        TRY(account.charge(pages));
+        Charge charge;
+        charge.account_ = &account;
+        charge.pages_ = pages;
+        return charge;
+    }
+    Charge(Charge&& other) noexcept
+        : account_(std::exchange(other.account_, nullptr)), pages_(other.pages_) {}
+    Charge& operator=(Charge&& other) noexcept {
+        std::swap(account_, other.account_);
+        std::swap(pages_, other.pages_);
+        return *this;
+    }
+    ~Charge() {
+        if (account_ != nullptr) account_->release(pages_);
+    }
+
+private:
+    vm::Account* account_ = nullptr;
+    PageCount pages_{};
+};
+
+} // namespace proc

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Grants and handles: the only ways in which a process reaches a kernel object.
+#pragma once
+
+#include "abi/types.hpp"
+#include "proc/object.hpp"
+#include "vm/commit.hpp"
+#include "vm/lock.hpp"
+
+#include <array>
+#include <cstddef>
+
+namespace proc {
+
+/// An object together with the rights to it: what a handle holds, and what travels in messages.
+/// Endpoints and notifications count the grants that can send and receive, so that the end of the
+/// last one wakes who would wait for ever.
+class Grant {
+public:
+    Grant() = default;
+    /// Shares the object. Takes endpoint rank.
+    Grant(Object& object, std::uint32_t rights);
+    Grant(Grant&& other) noexcept
+        : object_(std::exchange(other.object_, nullptr)), rights_(other.rights_) {}
+    Grant& operator=(Grant&& other) noexcept {
+        std::swap(object_, other.object_);
+        std::swap(rights_, other.rights_);
+        return *this;
+    }
+    /// Takes any rank: not to be run under a lock.
+    ~Grant() { close(); }
+
+    explicit operator bool() const { return object_ != nullptr; }
+    Object* object() const { return object_; }
+    std::uint32_t rights() const { return rights_; }
+    void close();
+
+private:
+    friend class HandleTable;
+    Object* object_ = nullptr;
+    std::uint32_t rights_ = 0;
+};
+
+/// The handles of one process. A value is made of index and generation, so that the value of a
+/// closed handle stays refused when its slot is used again:
+///
+///   63      48 47                 16 15        0
+///   |   0     |     generation      | index + 1 |        the n-th of a fresh table is n + 1
+///
+/// Grows by pages, which are charged to the account.
+class HandleTable {
+public:
+    explicit HandleTable(vm::Account& account) : account_(account) {}
+    ~HandleTable() { close_all(); }
+    HandleTable(const HandleTable&) = delete;
+    HandleTable& operator=(const HandleTable&) = delete;
+
+    /// How many handles a process can have.
+    static constexpr unsigned limit = 1024;
+
+    /// Errors: limit_reached, no_memory. On error the grant is closed.
+    Result<abi::Handle> insert(Grant grant);
+    /// Another grant of what the handle refers to, with the same rights.
+    /// Errors: bad_handle, not_permitted (the handle lacks some of `needed`).
+    Result<Grant> grant(abi::Handle handle, std::uint32_t needed);
+    /// Takes the handle out. Error: bad_handle.
+    Result<Grant> remove(abi::Handle handle);
+    /// The object behind a handle to a T. Errors: as grant; bad_handle if it is of another kind.
+    template <typename T>
+    Result<Ref<T>> find(abi::Handle handle, std::uint32_t needed) {
+        Object* object = TRY(find_object(handle, T::object_kind, needed));
+        return Ref<T>::adopt(static_cast<T&>(*object));
+    }
+    /// Closes all and gives the pages back.
+    void close_all();
+    unsigned count();
+
+private:
+    struct Slot {
+        Object* object;
+        std::uint32_t generation;
+        std::uint16_t next_free; ///< index + 1 of the next free slot, 0 at the end
+        std::uint8_t rights;
+    };
+    static_assert(sizeof(Slot) == 16);
+    static constexpr unsigned slots_per_page = page_size / sizeof(Slot);
+    static constexpr unsigned page_limit = limit / slots_per_page;
+
+    Slot& slot(unsigned index) { return pages_[index / slots_per_page][index % slots_per_page]; }
+    Slot* look_up(abi::Handle handle);
+    Result<unsigned> take_slot();
+    Result<Object*> find_object(abi::Handle handle, ObjectKind kind, std::uint32_t needed);
+
+    vm::SpinLock<vm::Rank::handles> lock_; ///< for all below: slots, pages, free list
+    vm::Account& account_;
+    std::array<Slot*, page_limit> pages_{};
+    unsigned used_ = 0;           ///< slots that were ever used
+    unsigned count_ = 0;          ///< slots in use
+    std::uint16_t first_free_ = 0; ///< index + 1
+};
+
+} // namespace proc
