@@ -94,8 +94,8 @@ private:
     vm::SpinLock<vm::Rank::handles> lock_; ///< for all below: slots, pages, free list
     vm::Account& account_;
     std::array<Slot*, page_limit> pages_{};
-    unsigned used_ = 0;           ///< slots that were ever used
-    unsigned count_ = 0;          ///< slots in use
+    unsigned used_ = 0;            ///< slots that were ever used
+    unsigned count_ = 0;           ///< slots in use
     std::uint16_t first_free_ = 0; ///< index + 1
 };
 

@@ -17,7 +17,7 @@ struct ListHook {
 };
 
 /// Members are not owned. All zero when empty, so that it can stand in zeroed memory.
-template <typename T, ListHook<T> T::*hook>
+template <typename T, ListHook<T> T::* hook>
 class List {
 public:
     bool empty() const { return first_ == nullptr; }
