@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The ways into a panic that compiled code has.
+#include "arch/log.hpp"
+#include "arch/panic.hpp"
+
+extern "C" {
+[[noreturn]] void __stack_chk_fail();
+[[noreturn]] void __cxa_pure_virtual();
+}
+
+/// Called by a function whose stack guard changed.
+void __stack_chk_fail() { arch::panic("stack guard overwritten"); }
+
+/// Called through an object whose construction has not ended.
+void __cxa_pure_virtual() { arch::panic("pure virtual function called"); }
+
+namespace std {
+
+/// Called by span, array and their kin for an index out of bounds.
+void __glibcxx_assert_fail(const char* file, int line, const char* function,
+                           const char* condition) noexcept {
+    arch::log("{}:{}, in {}:", file, line, function);
+    arch::panic(condition == nullptr ? "unreachable code reached" : condition);
+}
+
+} // namespace std
