@@ -146,6 +146,14 @@ $(build)/kernel/%.S.o: %.S Makefile | deps
 	@echo "  kernel   $<"
 	@$(CXX) $(kernel_flags) -Wa,--fatal-warnings -MMD -MP -c $< -o $@
 
+# The console's font, in the public domain.
+console_font := /usr/share/consolefonts/Uni2-Fixed16.psf.gz
+$(build)/font.psf: | deps
+	@mkdir -p $(@D)
+	@gzip -dc $(console_font) > $@
+$(build)/kernel/src/arch/font.S.o: kernel_flags += -Wa,-I$(build)
+$(build)/kernel/src/arch/font.S.o: $(build)/font.psf
+
 # Function names: link with an empty table, make the table from the result, link again. The table
 # stands behind the code, so no function moves; make_symbols.py --check makes sure of it.
 $(build)/kernel/no_symbols.S: tools/make_symbols.py
