@@ -42,7 +42,7 @@ kernel_warnings := $(warnings) -Wframe-larger-than=1024
 kernel_link_flags := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--orphan-handling=error \
     -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--no-warn-rwx-segments -T linker.ld
 
-user_flags := $(freestanding_flags) -Iuser -fpie -msse2 -fno-stack-protector -DTABULA_USER=1
+user_flags := $(freestanding_flags) -I. -fpie -msse2 -fno-stack-protector -DTABULA_USER=1
 user_warnings := $(warnings)
 # Programs are position-independent, and relocate themselves; those named here have fixed addresses.
 fixed_address_programs :=
@@ -50,7 +50,7 @@ user_link_flags := -nostdlib -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,-z,
     -Wl,-z,norelro -Wl,-z,separate-code -Wl,--build-id=none -Wl,-e,_start
 program_link_flags = $(if $(filter $1,$(fixed_address_programs)),-static -no-pie,-static-pie)
 
-hosted_flags := $(common_flags) -Itest -O1 -pthread -D_GLIBCXX_ASSERTIONS -DTABULA_HOSTED=1
+hosted_flags := $(common_flags) -I. -Itest -O1 -pthread -D_GLIBCXX_ASSERTIONS -DTABULA_HOSTED=1
 sanitizer_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 coverage_flags := --coverage -O0 -fno-inline
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Numbers as people type them.
+#include "user/lib/numbers.hpp"
+
+namespace user {
+
+Result<std::uint64_t> parse_number(std::string_view text) {
+    if (text.empty()) return Error::invalid_argument;
+    std::uint64_t number = 0;
+    for (const char c : text) {
+        if (c < '0' || c > '9') return Error::invalid_argument;
+        if (__builtin_mul_overflow(number, 10U, &number) ||
+            __builtin_add_overflow(number, static_cast<std::uint64_t>(c - '0'), &number)) {
+            return Error::too_large;
+        }
+    }
+    return number;
+}
+
+Result<std::uint64_t> parse_seconds(std::string_view text) {
+    constexpr std::uint64_t second = 1'000'000'000;
+    const std::size_t point = text.find('.');
+    std::uint64_t decimals = 0;
+    if (point != std::string_view::npos) {
+        const std::string_view digits = text.substr(point + 1);
+        if (digits.size() > 9) return Error::too_large;
+        decimals = TRY(parse_number(digits));
+        for (std::size_t i = digits.size(); i < 9; ++i) decimals *= 10;
+    }
+    std::uint64_t nanoseconds = TRY(parse_number(text.substr(0, point)));
+    if (__builtin_mul_overflow(nanoseconds, second, &nanoseconds) ||
+        __builtin_add_overflow(nanoseconds, decimals, &nanoseconds)) {
+        return Error::too_large;
+    }
+    return nanoseconds;
+}
+
+} // namespace user

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// maps: shows a memory map, a line for each run of pages in equal state:
+//
+//   START-END RIGHTS STATE PRESENT/PAGES SIZE-CLASS WHAT
+#include "lib/format.hpp"
+#include "user/lib/calls.hpp"
+#include "user/lib/commands.hpp"
+#include "user/lib/directory.hpp"
+#include "user/lib/numbers.hpp"
+#include "user/lib/print.hpp"
+
+#include <array>
+
+namespace {
+
+/// What the last line sums up.
+struct Totals {
+    std::uint64_t runs = 0;
+    std::uint64_t pages = 0;
+    std::uint64_t present = 0;
+};
+
+std::string_view size_class(unsigned levels) {
+    switch (levels) {
+    case 1: return "4K";
+    case 2: return "2M";
+    case 4: return "1G";
+    case 8: return "512G";
+    default: return "mixed";
+    }
+}
+
+const char* state_name(abi::State state) {
+    const auto index = static_cast<std::size_t>(state);
+    return index < std::size(abi::state_names) ? abi::state_names[index] : "?";
+}
+
+void write_what(const abi::Run& run, lib::TextWriter& text) {
+    switch (run.origin) {
+    case abi::Origin::anonymous: text.append("anonymous"); return;
+    case abi::Origin::file: text.format("file{}+{:x}", run.id, run.offset); return;
+    case abi::Origin::window: text.format("window+{:x}", run.offset); return;
+    case abi::Origin::callback: text.append(run.access == 0 ? "guard" : "callback"); return;
+    }
+    text.append("?");
+}
+
+void print_run(const abi::Run& run, Totals& totals) {
+    const std::uint64_t pages = (run.end - run.start) / page_size;
+    ++totals.runs;
+    totals.pages += pages;
+    totals.present += run.present;
+    const char rights[] = {(run.access & abi::access_read) != 0 ? 'r' : '-',
+                           (run.access & abi::access_write) != 0 ? 'w' : '-',
+                           (run.access & abi::access_execute) != 0 ? 'x' : '-'};
+    lib::FixedText<64> what;
+    write_what(run, what);
+    user::print("{:012x}-{:012x} {} {} {}/{} {} {}\n", run.start, run.end,
+                std::string_view(rights, sizeof rights), state_name(run.state), run.present,
+                pages, size_class(run.levels), what.view());
+}
+
+/// The runs of a process (no_handle: the own one).
+Result<void> print_process(abi::Handle process, Totals& totals) {
+    std::array<abi::Run, 32> runs;
+    std::uint64_t from = 0;
+    for (;;) {
+        const auto found = TRY(user::query(process, from, runs));
+        for (const abi::Run& run : found) print_run(run, totals);
+        if (found.size() < runs.size()) return {};
+        from = found.back().end;
+    }
+}
+
+Result<void> print_kernel(Totals& totals) {
+    std::uint64_t from = 0;
+    for (;;) {
+        const auto run = user::directory::kernel_run(from);
+        if (!run) {
+            if (run.error() == Error::not_found) return {};
+            return run.error();
+        }
+        print_run(*run, totals);
+        from = run->end;
+        if (from == 0) return {}; // the last byte of all addresses belonged to it
+    }
+}
+
+Result<void> print_map(std::string_view whose, Totals& totals) {
+    if (whose.empty()) return print_process(abi::no_handle, totals);
+    if (whose == "kernel") return print_kernel(totals);
+    const auto id = TRY(user::parse_number(whose));
+    const auto process = TRY(user::directory::find(id));
+    return print_process(process.get(), totals);
+}
+
+} // namespace
+
+int user::main(Arguments arguments) {
+    if (const auto status = check_usage(arguments, 0, 1)) return *status;
+    const std::string_view whose = arguments.size() > 1 ? arguments[1] : std::string_view{};
+    Totals totals;
+    const auto printed = print_map(whose, totals);
+    if (!printed) {
+        const bool unknown = printed.error() == Error::not_found;
+        print("maps: {}: {}\n", whose, unknown ? "no such process" : describe(printed.error()));
+        return status_failure;
+    }
+    print("total {} runs, {}/{} pages\n", totals.runs, totals.present, totals.pages);
+    return status_success;
+}
