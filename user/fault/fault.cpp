@@ -13,9 +13,7 @@ constexpr std::uint64_t noncanonical_address = 0x0000'8000'0000'0000;
 void read_at(std::uint64_t address) {
     asm volatile("movb (%0), %%al" : : "r"(address) : "rax", "memory");
 }
-void write_at(std::uint64_t address) {
-    asm volatile("movb $1, (%0)" : : "r"(address) : "memory");
-}
+void write_at(std::uint64_t address) { asm volatile("movb $1, (%0)" : : "r"(address) : "memory"); }
 void call_at(std::uint64_t address) { asm volatile("call *%0" : : "r"(address) : "memory"); }
 
 std::uint64_t map_or_die(std::uint64_t bytes, std::uint32_t access, std::uint32_t flags = 0) {
@@ -49,7 +47,9 @@ void stack() {
     for (;;) asm volatile("pushq $0" : : : "memory");
 }
 
-void divide() { asm volatile("xorl %%edx, %%edx\n\tmovl $1, %%eax\n\tdivl %0" : : "r"(0) : "rax", "rdx", "cc"); }
+void divide() {
+    asm volatile("xorl %%edx, %%edx\n\tmovl $1, %%eax\n\tdivl %0" : : "r"(0) : "rax", "rdx", "cc");
+}
 void illegal() { asm volatile("ud2"); }
 void privileged() { asm volatile("hlt"); }
 void breakpoint() { asm volatile("int3"); }
@@ -67,12 +67,18 @@ struct Kind {
     void (*commit)();
 };
 constexpr Kind kinds[] = {
-    {"null", null},           {"hole", hole},
-    {"readonly", readonly},   {"noexec", noexec},
-    {"kernel", kernel},       {"noncanonical", noncanonical},
-    {"stack", stack},         {"divide", divide},
-    {"illegal", illegal},     {"privileged", privileged},
-    {"breakpoint", breakpoint}, {"overcommit", overcommit},
+    {"null", null},
+    {"hole", hole},
+    {"readonly", readonly},
+    {"noexec", noexec},
+    {"kernel", kernel},
+    {"noncanonical", noncanonical},
+    {"stack", stack},
+    {"divide", divide},
+    {"illegal", illegal},
+    {"privileged", privileged},
+    {"breakpoint", breakpoint},
+    {"overcommit", overcommit},
 };
 
 } // namespace

@@ -174,8 +174,8 @@ inline Result<void> power(abi::Handle handle, abi::Power action) {
 }
 inline Result<std::span<abi::Run>> kernel_query(abi::Handle power_handle, std::uint64_t address,
                                                 std::span<abi::Run> runs) {
-    const auto written = TRY(checked(
-        system_call<Call::kernel_query>(power_handle, address, runs.data(), runs.size())));
+    const auto written = TRY(
+        checked(system_call<Call::kernel_query>(power_handle, address, runs.data(), runs.size())));
     return runs.first(written);
 }
 

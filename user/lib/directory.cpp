@@ -77,8 +77,6 @@ Result<void> power(abi::Power action) {
     return {};
 }
 
-Result<std::uint64_t> boot_time() {
-    return TRY(ask(DirectoryOperation::boot_time, 0)).words[1];
-}
+Result<std::uint64_t> boot_time() { return TRY(ask(DirectoryOperation::boot_time, 0)).words[1]; }
 
 } // namespace user::directory

@@ -14,8 +14,7 @@ namespace user {
 namespace {
 
 void* take_pages(std::size_t bytes) {
-    const auto address =
-        map(align_up(bytes, page_size), {.alignment = HeapCore::slab_bytes});
+    const auto address = map(align_up(bytes, page_size), {.alignment = HeapCore::slab_bytes});
     return address ? reinterpret_cast<void*>(*address) : nullptr;
 }
 

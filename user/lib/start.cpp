@@ -65,8 +65,8 @@ void exit(int status) {
 
 } // namespace user
 
-__attribute__((no_stack_protector)) void
-user_relocate(std::uint64_t base, const std::uint64_t* dynamic) {
+__attribute__((no_stack_protector)) void user_relocate(std::uint64_t base,
+                                                       const std::uint64_t* dynamic) {
     if (dynamic == nullptr) return;
     std::uint64_t table = 0;
     std::uint64_t bytes = 0;
@@ -83,8 +83,8 @@ user_relocate(std::uint64_t base, const std::uint64_t* dynamic) {
     }
 }
 
-__attribute__((no_stack_protector)) void
-user_start(const user::ArgumentBlock* block, std::uint64_t time_stamp) {
+__attribute__((no_stack_protector)) void user_start(const user::ArgumentBlock* block,
+                                                    std::uint64_t time_stamp) {
     // Not secret, but no longer the same in every process; the low byte stays zero.
     __stack_chk_guard ^= (time_stamp * 0x9e37'79b9'7f4a'7c15) << 8;
     user::started_at = time_stamp;

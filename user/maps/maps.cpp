@@ -56,8 +56,8 @@ void print_run(const abi::Run& run, Totals& totals) {
     lib::FixedText<64> what;
     write_what(run, what);
     user::print("{:012x}-{:012x} {} {} {}/{} {} {}\n", run.start, run.end,
-                std::string_view(rights, sizeof rights), state_name(run.state), run.present,
-                pages, size_class(run.levels), what.view());
+                std::string_view(rights, sizeof rights), state_name(run.state), run.present, pages,
+                size_class(run.levels), what.view());
 }
 
 /// The runs of a process (no_handle: the own one).

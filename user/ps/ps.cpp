@@ -21,8 +21,8 @@ int user::main(Arguments arguments) {
         if (!state) continue; // it went in between
         constexpr std::uint64_t page_kib = page_size / 1024;
         print("{:5} {:6} {:7} {:8} {:9} {:8} {:6}.{:03} {:<7} {}\n", id, entry->parent,
-              state->threads, state->anonymous * page_kib, state->tables * page_kib,
-              state->faults, state->time / 1'000'000, state->time / 1'000 % 1'000,
+              state->threads, state->anonymous * page_kib, state->tables * page_kib, state->faults,
+              state->time / 1'000'000, state->time / 1'000 % 1'000,
               state->exited != 0 ? "ended" : "running", entry->name_view());
     }
 }
