@@ -23,11 +23,12 @@ class Case:
 
 
 BANNER = r"(?m)^Tabula \d+\.\d+"
+MEMORY = r"(?m)^memory: \d+ MiB usable"
 
 CASES = [
-    Case("pvh, cpu max", expect=(BANNER,)),
-    Case("pvh, cpu qemu64", cpu="qemu64", expect=(BANNER,)),
+    Case("pvh, cpu max", expect=(BANNER, MEMORY)),
+    Case("pvh, cpu qemu64", cpu="qemu64", expect=(BANNER, MEMORY)),
     *(Case(f"image, {firmware}, {boot}", boot=boot, firmware=firmware, cpu="qemu64", status=None,
-           expect=(BANNER,), seconds=90)
+           expect=(BANNER, MEMORY), seconds=90)
       for firmware in ("bios", "uefi") for boot in ("cd", "usb")),
 ]

@@ -205,6 +205,9 @@ boot_stack_end:
 
     .section .bss, "aw", @nobits
     .balign 4096
+    .global first_stack_guard       // left out of the final page tables
+first_stack_guard:
+    .skip 4096
     .global first_stack
 first_stack:
     .skip STACK_BYTES

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The first C++ code: puts the machine in order, part by part, and hands it to the kernel.
+#include "arch/boot/boot_information.hpp"
+#include "arch/boot/paging.hpp"
 #include "arch/boot/stack_guard.hpp"
+#include "arch/cpu_features.hpp"
 #include "arch/debug_exit.hpp"
 #include "arch/log.hpp"
 #include "arch/serial.hpp"
@@ -14,11 +17,16 @@ namespace arch {
 [[noreturn, gnu::no_stack_protector]] void start(std::uint32_t protocol,
                                                  std::uint32_t information) asm("arch_start");
 
-void start(std::uint32_t, std::uint32_t) {
+void start(std::uint32_t protocol, std::uint32_t information) {
     initialise_stack_guard();
     serial::initialise();
     add_log_sink(serial::write);
     log("Tabula {}", TABULA_VERSION);
+    detect_cpu_features();
+    enable_cpu_features();
+    log_cpu_features();
+    read_boot_information(BootProtocol{protocol}, PhysAddr{information});
+    initialise_memory();
     debug_exit(ExitStatus::success);
     while (true) asm volatile("hlt");
 }
