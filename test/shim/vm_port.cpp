@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// vm::port for the modelled machine.
+#include "vm/port.hpp"
+
+#include "shim/machine.hpp"
+
+#include <atomic>
+#include <cstring>
+#include <limits>
+
+namespace shim {
+
+namespace {
+
+thread_local unsigned this_cpu = 0;
+
+constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
+std::atomic<std::uint64_t> allocations{0};
+std::atomic<std::uint64_t> first_refused{never};
+std::atomic<std::uint64_t> last_refused{never};
+std::atomic<bool> refused{false};
+
+void refuse(std::uint64_t allowed, std::uint64_t last) {
+    refused = false;
+    first_refused = allocations + allowed;
+    last_refused = last;
+}
+
+/// Shows what the kernel's tables say of these pages, after a change.
+void mirror_again(Machine& machine, VirtRange range) {
+    for (const auto& [page, frame] : Arena::the().mirrored(range)) {
+        const Walk walk = machine.mmu().look(machine.kernel_root().value, page);
+        if (!walk.translation)
+            Arena::the().unmirror(VirtAddr{page});
+        else
+            Arena::the().mirror(VirtAddr{page}, PhysAddr{walk.translation->physical(page)});
+    }
+}
+
+} // namespace
+
+void set_cpu(unsigned cpu) { this_cpu = cpu; }
+
+void fail_allocation_after(std::uint64_t allowed) { refuse(allowed, allocations + allowed); }
+void fail_allocations_after(std::uint64_t allowed) { refuse(allowed, never); }
+bool allow_allocations() {
+    first_refused = never;
+    return refused.exchange(false);
+}
+std::uint64_t allocation_count() { return allocations; }
+
+} // namespace shim
+
+namespace vm::port {
+
+std::uintptr_t direct_map = shim::direct_map_base;
+
+unsigned cpu() { return shim::this_cpu; }
+
+void zero_page(void* page) {
+    if (reinterpret_cast<std::uintptr_t>(page) % page_size != 0) panic("zero_page not aligned");
+    std::memset(page, 0, page_size);
+}
+
+void copy_page(void* to, const void* from) {
+    if ((reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from)) %
+            page_size !=
+        0)
+        panic("copy_page not aligned");
+    std::memcpy(to, from, page_size);
+}
+
+void flush(const FlushRequest& request) {
+    shim::Machine& machine = shim::Machine::current();
+    const bool kernel = request.space->is_kernel();
+    shim::Mmu::Flush flush{.root = kernel ? 0 : request.space->root().value,
+                           .ranges = {},
+                           .everything = request.everything,
+                           .tables = request.tables};
+    for (const VirtRange& range : request.ranges) {
+        if (!request.everything && (!range.start.page_aligned() || !range.end.page_aligned()))
+            panic("flush of less than a page");
+        flush.ranges.push_back({range.start.value, range.end.value});
+    }
+    machine.mmu().flush(flush);
+    if (!kernel) return;
+    if (request.everything)
+        shim::mirror_again(machine, shim::kernel_range);
+    else
+        for (const VirtRange& range : request.ranges) shim::mirror_again(machine, range);
+}
+
+void kernel_mapped(VirtRange range) {
+    shim::Machine& machine = shim::Machine::current();
+    for (VirtAddr page = range.start; page < range.end; page = page + page_size) {
+        const shim::Walk walk = machine.mmu().look(machine.kernel_root().value, page.value);
+        if (!walk.translation) panic("kernel_mapped: a page is not present");
+        if (walk.translation->rights.user) panic("kernel_mapped: a page is the user's");
+        shim::Arena::the().mirror(page, PhysAddr{walk.translation->physical(page.value)});
+    }
+}
+
+bool allocation_allowed() {
+    const std::uint64_t number = shim::allocations++;
+    if (number < shim::first_refused || number > shim::last_refused) return true;
+    shim::refused = true;
+    return false;
+}
+
+void panic(const char* what, std::source_location where) {
+    throw shim::Panic(std::string(what) + " at " + where.file_name() + ":" +
+                      std::to_string(where.line()));
+}
+
+} // namespace vm::port
