@@ -69,11 +69,14 @@ private:
 };
 
 /// Evaluates a Result; returns its error from the enclosing function, or yields its value.
-#define TRY(expression)                                                                            \
+#define TRY(expression) TRY_NAMED(expression, __COUNTER__)
+#define TRY_NAMED(expression, number) TRY_WITH(expression, TRY_PASTE(try_result_, number))
+#define TRY_PASTE(name, number) name##number
+#define TRY_WITH(expression, result)                                                               \
     __extension__({                                                                                \
-        auto try_result_ = (expression);                                                           \
-        if (!try_result_.ok()) return try_result_.error();                                         \
-        result_detail::take(try_result_);                                                          \
+        auto result = (expression);                                                                \
+        if (!result.ok()) return result.error();                                                   \
+        result_detail::take(result);                                                               \
     })
 
 namespace result_detail {

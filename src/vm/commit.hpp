@@ -18,6 +18,8 @@ public:
     /// Gives a charge back.
     void release(PageCount pages);
     PageCount charged() const { return {charged_.load(std::memory_order_relaxed)}; }
+    /// Forgets what was charged, when memory as a whole begins afresh.
+    void reset() { charged_.store(0, std::memory_order_relaxed); }
     void set_quota(PageCount quota) { quota_ = quota.value; }
 
 private:
@@ -25,7 +27,8 @@ private:
     std::uint64_t quota_ = ~0ULL;
 };
 
-/// Sets how many pages may be promised in all. Called once at boot.
+/// Sets how many pages may be promised in all, and that none are yet. Called once at boot, after
+/// `initialise_frames` and before any space is made.
 void set_commit_limit(PageCount limit);
 PageCount commit_limit();
 PageCount committed();

@@ -228,6 +228,15 @@ public:
                       ((bits_ & (bit_write | bit_cow)) != 0 ? abi::access_write : 0U) |
                       ((bits_ & bit_no_execute) == 0 ? abi::access_execute : 0U)};
     }
+    /// Frame of a parked entry.
+    constexpr PhysAddr parked_frame() const { return PhysAddr{~bits_ & frame_mask}; }
+    /// Of two present leaves: whether a translation cached from `old` grants nothing that this one
+    /// does not, so that it need not be flushed for rights' sake.
+    constexpr bool allows_all_of(Entry old) const {
+        constexpr std::uint64_t typed = bit_user | (3ULL << memory_type_shift) | bit_page_size;
+        return ((bits_ ^ old.bits_) & typed) == 0 && (old.bits_ & bit_write & ~bits_) == 0 &&
+               (bits_ & bit_no_execute & ~old.bits_) == 0;
+    }
     /// "Don't free me".
     constexpr bool is_shared() const { return (bits_ & bit_shared) != 0; }
     constexpr bool is_cow() const { return (bits_ & bit_cow) != 0; }
@@ -237,6 +246,10 @@ public:
     constexpr bool user() const { return (bits_ & bit_user) != 0; }
     constexpr bool dirty() const { return (bits_ & bit_dirty) != 0; }
     constexpr bool accessed() const { return (bits_ & bit_accessed) != 0; }
+    /// Of a leaf.
+    constexpr MemoryType memory_type() const {
+        return static_cast<MemoryType>((bits_ >> memory_type_shift) & 3);
+    }
     /// Id of a shared, file or callback entry.
     constexpr Id id() const {
         return Id{static_cast<std::uint32_t>(bits_ >> page_bits) & (id_limit - 1)};
@@ -300,7 +313,7 @@ constexpr EntryView Entry::view(Level level) const {
         return LeafView{.frame = frame(),
                         .access = access(),
                         .intent = intent(),
-                        .type = static_cast<MemoryType>((bits_ >> memory_type_shift) & 3),
+                        .type = memory_type(),
                         .shared = is_shared(),
                         .cow = is_cow(),
                         .user = user(),

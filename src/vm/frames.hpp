@@ -33,6 +33,8 @@ static_assert(sizeof(Frame) == 32);
 
 /// Blocks are of 2^order frames; 18 is 1 GiB.
 inline constexpr unsigned order_limit = 19;
+/// In Frame::order: free, but in no buddy list (in a CPU's cache, or on its way).
+inline constexpr std::uint8_t unlisted_order = 0xff;
 
 /// Takes memory into use. `records`: one Frame for each frame number below `count`, zeroed and
 /// backed at least where `usable` says that memory is. Called once, before anything else here, on

@@ -30,6 +30,10 @@ void heap_delete(T* object) {
     heap_free(object, sizeof(T));
 }
 
+/// Forget all pieces and kept stacks: a fresh machine begins. Called by `initialise_frames`.
+void reset_heap();
+void reset_stacks();
+
 /// Usable bytes of a kernel stack; a guard stands below and above it.
 inline constexpr std::size_t kernel_stack_bytes = 4 * page_size;
 

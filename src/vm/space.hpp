@@ -122,14 +122,28 @@ public:
 
     /// Counts kept for `free`, `ps` and tests.
     struct Counts {
-        std::uint64_t anonymous; ///< private frames held
-        std::uint64_t tables;    ///< pages of the paging structure, the root included
-        std::uint64_t faults;    ///< resolved
+        std::uint64_t anonymous;   ///< private frames held
+        std::uint64_t tables;      ///< pages of the paging structure, the root included
+        std::uint64_t faults;      ///< resolved
+        std::uint64_t reclaimable; ///< of the tables, those that hold nothing
     };
     Counts counts() const;
 
 private:
     friend class Transaction;
+    friend const char* validate(const AddressSpace& space);
+
+    /// First address of the root table's span.
+    VirtAddr top_base() const {
+        return VirtAddr{align_down(range_.start.value, level_size(levels_ + 1))};
+    }
+    Result<void> check(VirtRange range) const;
+    Result<void> place(VirtRange range, Entry entry, bool replace);
+    /// Gives back the emptied tables above `address` when more than a few are kept.
+    void prune(VirtAddr address);
+    /// Makes one page's frame as `access` (or, with `force`, populate) needs it.
+    Resolution resolve_page(VirtAddr page, FaultAccess access, bool force);
+
     PhysAddr root_{};
     unsigned levels_ = 4;
     bool kernel_ = false;
@@ -138,6 +152,7 @@ private:
     std::atomic<std::uint64_t> anonymous_{0};
     std::atomic<std::uint64_t> tables_{0};
     std::atomic<std::uint64_t> faults_{0};
+    std::atomic<std::uint64_t> reclaimable_{0};
 };
 
 /// The kernel's own address space. Its upper half stands in every user root.

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// Frames: the CPUs' caches in front of the zones, and the counts by kind.
+#include "vm/frames.hpp"
+
+#include "vm/heap.hpp"
+#include "vm/table.hpp"
+#include "vm/zone.hpp"
+
+#include <algorithm>
+
+namespace vm {
+
+namespace {
+
+constexpr unsigned zone_limit = 128;
+constexpr unsigned cache_size = 64;
+constexpr unsigned cache_batch = 32;
+
+/// What one CPU keeps for itself: single frames, and its share of the counts.
+struct alignas(64) CpuFrames {
+    SpinLock<Rank::frames> lock; ///< contended only by drain_frame_caches
+    unsigned count = 0;
+    std::int64_t by_kind[frame_kind_count]{}; ///< may go below zero: only the sum counts
+    FrameNumber frames[cache_size]{};
+};
+
+constinit CpuFrames cpus[port::cpu_limit];
+constinit Zone zones[zone_limit];
+constinit unsigned zone_count = 0;
+constinit Frame* records = nullptr;
+constinit std::uint64_t record_count = 0;
+constinit std::uint64_t managed = 0;
+constinit PhysAddr zeros{};
+
+constexpr FrameNumber number_of(PhysAddr frame) {
+    return static_cast<FrameNumber>(frame.value >> page_bits);
+}
+constexpr PhysAddr address_of(FrameNumber frame) {
+    return PhysAddr{std::uint64_t{frame} << page_bits};
+}
+
+void count(CpuFrames& cpu, FrameKind kind, std::int64_t frames) {
+    cpu.by_kind[static_cast<unsigned>(kind)] += frames;
+}
+
+Zone& zone_of(FrameNumber frame) {
+    for (Zone& zone : std::span(zones, zone_count))
+        if (zone.contains(frame)) return zone;
+    port::panic("a frame outside of all zones was freed");
+}
+
+/// Fills an empty cache from the zones. False when there is nothing.
+bool refill(CpuFrames& cpu) {
+    FrameNumber batch[cache_batch];
+    for (Zone& zone : std::span(zones, zone_count)) {
+        const unsigned taken = zone.take_batch(batch, cache_batch);
+        if (taken == 0) continue;
+        Guard guard(cpu.lock);
+        std::copy_n(batch, taken, cpu.frames);
+        cpu.count = taken;
+        return true;
+    }
+    return false;
+}
+
+/// A frame of this CPU's cache; 0 if it is empty.
+FrameNumber take_cached(CpuFrames& cpu) {
+    Guard guard(cpu.lock);
+    return cpu.count == 0 ? 0 : cpu.frames[--cpu.count];
+}
+
+/// Gives a cache's frames beyond `keep` back to the zones.
+void drain(CpuFrames& cpu, unsigned keep) {
+    FrameNumber batch[cache_size];
+    unsigned taken = 0;
+    {
+        Guard guard(cpu.lock);
+        while (cpu.count > keep) batch[taken++] = cpu.frames[--cpu.count];
+    }
+    for (FrameNumber frame : std::span(batch, taken)) zone_of(frame).give(frame, 0);
+}
+
+void mark_allocated(CpuFrames& cpu, FrameNumber frame, FrameKind kind, unsigned order) {
+    Frame& record = records[frame];
+    record.references.store(1, std::memory_order_relaxed);
+    record.kind = kind;
+    record.order = static_cast<std::uint8_t>(order);
+    count(cpu, kind, std::int64_t{1} << order);
+    count(cpu, FrameKind::free, -(std::int64_t{1} << order));
+}
+
+/// Checks a block that comes back, and marks it free.
+void mark_freed(CpuFrames& cpu, FrameNumber frame, unsigned order) {
+    Frame& record = records[frame];
+    require(record.kind > FrameKind::free && record.order == order, "a frame was freed twice");
+    count(cpu, record.kind, -(std::int64_t{1} << order));
+    count(cpu, FrameKind::free, std::int64_t{1} << order);
+    record.kind = FrameKind::free;
+    record.order = unlisted_order;
+    record.table = nullptr;
+    record.index = 0;
+}
+
+} // namespace
+
+void initialise_frames(std::span<const PhysRange> usable, Frame* all, std::uint64_t frame_count) {
+    records = all;
+    record_count = frame_count;
+    managed = 0;
+    zone_count = 0;
+    reset_tables();
+    reset_heap();
+    reset_stacks();
+    for (CpuFrames& cpu : cpus) {
+        cpu.count = 0;
+        std::fill_n(cpu.by_kind, frame_kind_count, 0);
+    }
+    static constinit PhysRange sorted[zone_limit]; // too large for a kernel stack
+    std::size_t kept = 0;
+    for (const PhysRange& range : usable) {
+        PhysRange whole{PhysAddr{align_up(range.start.value, page_size)},
+                        PhysAddr{align_down(range.end.value, page_size)}};
+        if (whole.start.value == 0) whole.start.value = page_size;
+        whole.end.value = std::min(whole.end.value, frame_count << page_bits);
+        if (whole.start < whole.end && kept < zone_limit) sorted[kept++] = whole;
+    }
+    // The highest first: low memory is scarce and some devices reach nothing else.
+    std::sort(sorted, sorted + kept,
+              [](const PhysRange& a, const PhysRange& b) { return b.start < a.start; });
+    for (const PhysRange& range : std::span(sorted, kept)) {
+        Zone& zone = zones[zone_count++];
+        zone.initialise(records, number_of(range.start), number_of(range.end));
+        managed += zone.frames();
+    }
+    count(cpus[0], FrameKind::free, static_cast<std::int64_t>(managed));
+    const auto frame = allocate_zeroed_frame(FrameKind::kernel);
+    require(frame.ok(), "no memory at all");
+    zeros = *frame;
+}
+
+Result<PhysAddr> allocate_frames(FrameKind kind, unsigned order) {
+    require(order < order_limit, "order of a frame allocation");
+    if (!port::allocation_allowed()) return Error::no_memory;
+    for (bool drained = false;; drained = true) {
+        for (Zone& zone : std::span(zones, zone_count)) {
+            const FrameNumber frame = zone.take(order);
+            if (frame == 0) continue;
+            mark_allocated(cpus[port::cpu()], frame, kind, order);
+            return address_of(frame);
+        }
+        if (drained) return Error::no_memory;
+        drain_frame_caches();
+    }
+}
+
+Result<PhysAddr> allocate_frame(FrameKind kind) {
+    if (!port::allocation_allowed()) return Error::no_memory;
+    CpuFrames& cpu = cpus[port::cpu()];
+    for (bool drained = false;;) {
+        if (const FrameNumber frame = take_cached(cpu); frame != 0) {
+            mark_allocated(cpu, frame, kind, 0);
+            return address_of(frame);
+        }
+        if (refill(cpu)) continue;
+        if (drained) return Error::no_memory;
+        drain_frame_caches();
+        drained = true;
+    }
+}
+
+Result<PhysAddr> allocate_zeroed_frame(FrameKind kind) {
+    const PhysAddr frame = TRY(allocate_frame(kind));
+    port::zero_page(direct(frame));
+    return frame;
+}
+
+void free_frames(PhysAddr first, unsigned order) {
+    if (order == 0) return free_frame(first);
+    mark_freed(cpus[port::cpu()], number_of(first), order);
+    zone_of(number_of(first)).give(number_of(first), order);
+}
+
+void free_frame(PhysAddr address) {
+    CpuFrames& cpu = cpus[port::cpu()];
+    mark_freed(cpu, number_of(address), 0);
+    if (cpu.count == cache_size) drain(cpu, cache_size - cache_batch);
+    Guard guard(cpu.lock);
+    cpu.frames[cpu.count++] = number_of(address);
+}
+
+void release_frame(PhysAddr frame) {
+    Frame& record = frame_record(frame);
+    if (record.references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        free_frames(frame, record.order);
+}
+
+Frame& frame_record(PhysAddr frame) { return records[frame.value >> page_bits]; }
+
+bool is_managed(PhysAddr frame) {
+    for (const Zone& zone : std::span(zones, zone_count))
+        if (zone.contains(number_of(frame))) return true;
+    return false;
+}
+
+PhysAddr zero_frame() { return zeros; }
+
+FrameStatistics frame_statistics() {
+    FrameStatistics sum{managed, {}};
+    for (unsigned kind = 0; kind < frame_kind_count; ++kind) {
+        std::int64_t frames = 0;
+        for (const CpuFrames& cpu : cpus) frames += cpu.by_kind[kind];
+        sum.by_kind[kind] = static_cast<std::uint64_t>(frames);
+    }
+    return sum;
+}
+
+void drain_frame_caches() {
+    for (CpuFrames& cpu : cpus) {
+        if (cpu.count != 0) drain(cpu, 0);
+    }
+}
+
+} // namespace vm

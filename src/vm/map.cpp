@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// map, unmap: putting ranges into the map and taking them out.
+#include "vm/transaction.hpp"
+
+#include <bit>
+
+namespace vm {
+
+namespace {
+
+/// Emptied tables that a space keeps for reuse; more are given back at once.
+constexpr std::uint64_t reclaimable_limit = 8;
+
+/// Where nothing is asked for, large mappings start where large entries can.
+constexpr std::uint64_t natural_alignment(PageCount pages) {
+    if (pages.value >= level_pages(3)) return level_size(3);
+    return pages.value >= level_pages(2) ? level_size(2) : page_size;
+}
+
+constexpr auto always = [](Entry) { return true; };
+
+} // namespace
+
+Result<void> AddressSpace::place(VirtRange range, Entry entry, bool replace) {
+    Transaction transaction(*this, range, Detach::yes);
+    if (!replace) {
+        TRY(transaction.look([](Entry old, const Spot&) -> Result<void> {
+            if (!old.empty()) return Error::already_mapped;
+            return {};
+        }));
+    }
+    std::uint64_t charge = 0;
+    TRY(transaction.look_at_spots([&](Entry, const Spot& where) -> Result<void> {
+        charge += charge_of(entry, where);
+        return {};
+    }));
+    TRY(transaction.reserve(charge, level_max, always));
+    std::uint64_t released = 0;
+    transaction.apply(always, [&](Entry old, const Spot& where) {
+        released += charge_of(old, where);
+        return entry;
+    });
+    transaction.commit(released);
+    return {};
+}
+
+Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
+    if (request.pages.value == 0 || request.pages > range_.pages()) return Error::invalid_argument;
+    const std::uint64_t alignment =
+        request.alignment == 0 ? natural_alignment(request.pages) : request.alignment;
+    if (alignment < page_size || !std::has_single_bit(alignment)) return Error::invalid_argument;
+    if (!request.ceiling.allows(request.access)) return Error::not_permitted;
+    const Entry entry =
+        request.guard
+            ? Entry::callback(callback_guard, Access::none(),
+                              {Ceiling::none(), Origin::callback, true})
+            : Entry::lazy(request.access, {request.ceiling, Origin::anonymous, request.noreserve});
+
+    if (request.placement != Placement::first_fit) {
+        const VirtRange range{request.address, request.address + request.pages.bytes()};
+        TRY(check(range));
+        TRY(place(range, entry, request.placement == Placement::replace));
+        return request.address;
+    }
+    for (;;) {
+        const VirtAddr at = TRY(first_fit(request.pages, alignment, request.address));
+        const auto placed = place({at, at + request.pages.bytes()}, entry, false);
+        if (placed) return at;
+        // Somebody else took the range since: search again.
+        if (placed.error() != Error::already_mapped) return placed.error();
+    }
+}
+
+Result<VirtAddr> AddressSpace::map_window(const WindowRequest& request) {
+    if (request.pages.value == 0 || request.pages > range_.pages()) return Error::invalid_argument;
+    if (!request.frames.page_aligned() || request.access == Access::none())
+        return Error::invalid_argument;
+    VirtAddr at = request.address;
+    if (request.placement == Placement::first_fit)
+        at = TRY(first_fit(request.pages, page_size, request.address));
+    const VirtRange range{at, at + request.pages.bytes()};
+    TRY(check(range));
+
+    Transaction transaction(*this, range, Detach::yes);
+    if (request.placement != Placement::replace) {
+        TRY(transaction.look([](Entry old, const Spot&) -> Result<void> {
+            if (!old.empty()) return Error::already_mapped;
+            return {};
+        }));
+    }
+    const LeafOptions options{.intent = {Ceiling::of(request.access), Origin::window, true},
+                              .type = request.type,
+                              .shared = true,
+                              .user = !kernel_,
+                              .global = kernel_};
+    TRY(transaction.reserve(0, 1, always));
+    std::uint64_t released = 0;
+    transaction.apply(always, [&](Entry old, const Spot& where) {
+        released += charge_of(old, where);
+        return Entry::leaf(request.frames + (where.range.start - at), request.access, where.level,
+                           options);
+    });
+    transaction.commit(released);
+    return at;
+}
+
+Result<void> AddressSpace::unmap(VirtRange range) {
+    TRY(check(range));
+    {
+        Transaction transaction(*this, range, Detach::yes);
+        const auto mapped = [](Entry entry) { return !entry.empty(); };
+        TRY(transaction.reserve(0, level_max, mapped));
+        std::uint64_t released = 0;
+        transaction.apply(mapped, [&](Entry old, const Spot& where) {
+            released += charge_of(old, where);
+            return Entry::absent();
+        });
+        transaction.commit(released);
+    }
+    if (reclaimable_.load(std::memory_order_relaxed) > reclaimable_limit) {
+        prune(range.start);
+        prune(range.end - 1);
+    }
+    return {};
+}
+
+void AddressSpace::prune(VirtAddr address) {
+    for (;;) {
+        // The highest table that holds nothing above the address, but the root.
+        TableRef table = table_at(root_, levels_, top_base());
+        VirtRange span{};
+        while (table.level > 1 && span.empty()) {
+            const unsigned index = table.index_of(address);
+            const Entry entry = table.slots[index].load();
+            if (!entry.is_table(table.level)) return;
+            const VirtAddr start = table.address_of(index);
+            table = table.below(entry, index);
+            // The kernel's top tables stand in every user root: they stay.
+            if (kernel_ && table.level + 1 == levels_) continue;
+            if (table.descriptor->live == 0) span = {start, start + level_size(table.level + 1)};
+        }
+        if (span.empty()) return;
+        Transaction transaction(*this, span, Detach::yes);
+        const auto empty = transaction.look([](Entry old, const Spot&) -> Result<void> {
+            if (!old.empty()) return Error::already_mapped;
+            return {};
+        });
+        if (!empty) return;
+        const auto never = [](Entry) { return false; };
+        transaction.apply(never, [](Entry, const Spot&) { return Entry::absent(); });
+        transaction.commit();
+    }
+}
+
+} // namespace vm

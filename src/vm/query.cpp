@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// query, nearest: the map read back from its entries, as runs of equal state.
+#include "vm/space.hpp"
+#include "vm/table.hpp"
+
+#include <algorithm>
+
+namespace vm {
+
+namespace {
+
+using abi::Run;
+using abi::State;
+
+State state_of(Entry entry, Level level) {
+    switch (entry.kind(level)) {
+    case EntryKind::leaf: return entry.is_shared() ? State::shared : State::present;
+    case EntryKind::lazy: return State::lazy;
+    case EntryKind::shared: return State::shared;
+    case EntryKind::file: return State::file;
+    case EntryKind::callback: return State::callback;
+    case EntryKind::parked: return State::parked;
+    default: return State::empty;
+    }
+}
+
+/// One entry of a table at `level` as a run by itself.
+Run run_of(Entry entry, Level level, VirtAddr start) {
+    const State state = state_of(entry, level);
+    const bool window = entry.present() && entry.is_shared();
+    const bool holds_frame = entry.present() || state == State::parked;
+    return {.start = start.value,
+            .end = start.value + level_size(level),
+            .present = holds_frame ? level_pages(level) : 0,
+            .offset = window ? entry.frame().value : 0,
+            .state = state,
+            .origin = entry.intent().origin,
+            .access = entry.access().bits(),
+            .levels = static_cast<std::uint8_t>(1U << (level - 1)),
+            .id = entry.present() || state == State::parked ? 0 : entry.id().value};
+}
+
+/// Whether `next`, which follows `run`, is more of the same.
+bool continues(const Run& run, const Run& next) {
+    return run.end == next.start && run.state == next.state && run.origin == next.origin &&
+           run.access == next.access && run.id == next.id &&
+           (run.offset == next.offset ? run.offset == 0
+                                      : run.offset + (run.end - run.start) == next.offset);
+}
+
+void append(Run& run, const Run& next) {
+    run.end = next.end;
+    run.present += next.present;
+    run.levels |= next.levels;
+}
+
+/// Collects runs upwards from an address.
+class Collector {
+public:
+    Collector(VirtAddr from, VirtAddr end, std::span<Run> runs)
+        : from_(from), end_(end), runs_(runs) {}
+
+    /// False once there is no room for one more run, or no more to see.
+    bool visit(const TableRef& table) {
+        unsigned index = table.base < from_ ? table.index_of(from_) : 0;
+        for (; index < table_entries; ++index) {
+            if (end_ <= table.address_of(index)) return false;
+            const Entry entry = table.slots[index].load();
+            if (entry.empty()) continue;
+            if (entry.is_table(table.level)) {
+                if (!visit(table.below(entry, index))) return false;
+            } else if (!add(run_of(entry, table.level, table.address_of(index)))) {
+                return false;
+            }
+        }
+        return true;
+    }
+    std::size_t count() const { return count_; }
+
+private:
+    bool add(const Run& run) {
+        if (count_ != 0 && continues(runs_[count_ - 1], run)) {
+            append(runs_[count_ - 1], run);
+            return true;
+        }
+        if (count_ == runs_.size()) return false;
+        runs_[count_++] = run;
+        return true;
+    }
+
+    const VirtAddr from_;
+    const VirtAddr end_;
+    const std::span<Run> runs_;
+    std::size_t count_ = 0;
+};
+
+/// The last entry in `table` that begins below `before`, as a run.
+std::optional<Run> last_below(const TableRef& table, VirtAddr before) {
+    const VirtAddr last{before.value - 1};
+    const bool inside = last - table.base < level_size(table.level + 1);
+    for (unsigned index = inside ? table.index_of(last) + 1 : table_entries; index-- > 0;) {
+        const Entry entry = table.slots[index].load();
+        if (entry.empty()) continue;
+        const VirtAddr start = table.address_of(index);
+        if (!entry.is_table(table.level)) return run_of(entry, table.level, start);
+        if (const auto run = last_below(table.below(entry, index), before)) return run;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::size_t AddressSpace::query(VirtAddr from, std::span<Run> runs) const {
+    // A user space's upper half is the kernel's; the kernel's space lists all of its half, with
+    // what boot made outside of the range that it manages.
+    Collector collector(from, kernel_ ? VirtAddr{~0ULL} : range_.end, runs);
+    collector.visit(table_at(root_, levels_, top_base()));
+    return collector.count();
+}
+
+std::optional<Run> AddressSpace::nearest(VirtAddr address, abi::Direction direction) const {
+    if (direction == abi::Direction::up) {
+        Run run;
+        if (query(address, {&run, 1}) == 0) return std::nullopt;
+        address = VirtAddr{run.start + 1}; // its beginning may lie below the address
+    }
+    const TableRef top = table_at(root_, levels_, top_base());
+    const VirtAddr limit = std::min(address, range_.end);
+    if (limit <= range_.start) return std::nullopt;
+    std::optional<Run> found = last_below(top, limit);
+    if (!found || found->start < range_.start.value) return std::nullopt;
+    for (;;) {
+        const auto before = last_below(top, VirtAddr{found->start});
+        if (!before || !continues(*before, *found)) break;
+        found->start = before->start;
+        found->offset = before->offset;
+    }
+    Run run;
+    query(VirtAddr{found->start}, {&run, 1});
+    return run;
+}
+
+} // namespace vm

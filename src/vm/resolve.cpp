@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// resolve: what a fault finds in the map, and what it does about it.
+//
+//   empty ─► hole        lazy ─► read: the frame of zeros; write: a zeroed frame of its own
+//   leaf ─► allowed by now: a stale translation, restart;  cow and written: a frame of its own
+//   anything else ─► forbidden
+#include "vm/transaction.hpp"
+
+namespace vm {
+
+namespace {
+
+bool permits(Access granted, FaultAccess wanted) {
+    if (wanted.write) return granted.writable();
+    return wanted.execute ? granted.executable() : granted.readable();
+}
+
+/// A frame that nothing has reached yet; given back unless it is installed.
+class FreshFrame {
+public:
+    FreshFrame() = default;
+    ~FreshFrame() {
+        if (frame_.value != 0) free_frame(frame_);
+    }
+    FreshFrame(const FreshFrame&) = delete;
+    FreshFrame& operator=(const FreshFrame&) = delete;
+    /// Allocates; a copy of `original` unless that is the frame of zeros.
+    bool allocate(PhysAddr original) {
+        const bool zeros = original == zero_frame();
+        const auto frame = zeros ? allocate_zeroed_frame(FrameKind::anonymous)
+                                 : allocate_frame(FrameKind::anonymous);
+        if (!frame) return false;
+        frame_ = *frame;
+        if (!zeros) port::copy_page(direct(frame_), direct(original));
+        return true;
+    }
+    PhysAddr frame() const { return frame_; }
+    PhysAddr install() { return std::exchange(frame_, PhysAddr{}); }
+
+private:
+    PhysAddr frame_{};
+};
+
+} // namespace
+
+Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool force) {
+    Transaction transaction(*this, {page, page + page_size});
+    Entry old;
+    Level level = 0;
+    const auto seen = transaction.look([&](Entry entry, const Spot& where) -> Result<void> {
+        old = entry;
+        level = where.level;
+        return {};
+    });
+    require(seen.ok(), "looking at one entry can't fail");
+
+    const EntryKind kind = old.kind(level);
+    if (kind == EntryKind::empty) return Resolution::hole;
+    if (kind != EntryKind::lazy && kind != EntryKind::leaf)
+        return force && kind == EntryKind::parked ? Resolution::resolved : Resolution::forbidden;
+    const Access access = old.access();
+    if (!force && !permits(access, wanted)) return Resolution::forbidden;
+
+    const bool leaf = kind == EntryKind::leaf;
+    const bool wants_own = force || wanted.write;
+    if (leaf && (old.is_shared() || !wants_own || old.hardware_writable()))
+        return Resolution::resolved; // allowed since: the translation was an old one
+    const bool zeros = !leaf || old.frame() == zero_frame();
+    if (leaf && force && !zeros) return Resolution::resolved;
+
+    // What stands there afterwards: the same frame made writable, a fresh one, or zeros to read.
+    FreshFrame fresh;
+    PhysAddr frame = zeros ? zero_frame() : old.frame();
+    const bool sole = !zeros && frame_record(frame).references.load(std::memory_order_acquire) == 1;
+    if (wants_own && !sole) {
+        if (!fresh.allocate(frame)) return Resolution::no_memory;
+        frame = fresh.frame();
+    }
+    const bool parks = access == Access::none(); // populated without rights
+    const LeafOptions options{.intent = old.intent(),
+                              .cow = access.writable() && !wants_own,
+                              .user = !kernel_,
+                              .global = kernel_};
+    const Entry now = parks ? Entry::parked(frame, old.intent(), false, false)
+                            : Entry::leaf(frame, access, 1, options);
+    // The page's charge within a larger entry is one page: splitting is charged apart.
+    const std::uint64_t before = charge_of(old, level) != 0 ? 1 : 0;
+    const std::uint64_t after = charge_of(now, 1);
+    const auto splits = [](Entry) { return true; };
+    if (!transaction.reserve(after - before, 1, splits)) return Resolution::no_memory;
+    transaction.apply(splits, [&](Entry, const Spot&) { return now; });
+    fresh.install();
+    transaction.commit();
+    return Resolution::resolved;
+}
+
+Resolution AddressSpace::resolve(VirtAddr address, FaultAccess access) {
+    if (address < range_.start || range_.end <= address) return Resolution::hole;
+    const VirtAddr page{align_down(address.value, page_size)};
+    const Resolution resolution = resolve_page(page, access, false);
+    if (resolution == Resolution::resolved) faults_.fetch_add(1, std::memory_order_relaxed);
+    return resolution;
+}
+
+Result<void> AddressSpace::populate(VirtRange range) {
+    TRY(check(range));
+    for (VirtAddr page = range.start; page < range.end; page = page + page_size) {
+        switch (resolve_page(page, {}, true)) {
+        case Resolution::resolved: break;
+        case Resolution::hole: return Error::not_mapped;
+        case Resolution::forbidden: return Error::not_permitted;
+        case Resolution::no_memory: return Error::no_memory;
+        }
+    }
+    return {};
+}
+
+AddressSpace::Located AddressSpace::locate(VirtAddr address) const {
+    TableRef table = table_at(root_, levels_, VirtAddr{0});
+    for (;;) {
+        const Entry entry = table.slots[table.index_of(address)].load();
+        if (!entry.is_table(table.level)) return {entry, table.level};
+        table = table_at(entry.frame(), table.level - 1, VirtAddr{0});
+    }
+}
+
+Result<PhysAddr> AddressSpace::frame_of(VirtAddr address) const {
+    const auto [entry, level] = locate(address);
+    const std::uint64_t offset = align_down(address.value % level_size(level), page_size);
+    if (entry.is_leaf(level)) return entry.frame() + offset;
+    if (entry.kind(level) == EntryKind::parked) return entry.parked_frame();
+    return Error::not_mapped;
+}
+
+} // namespace vm

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// first_fit: the lowest hole that is large enough. Walks hole bitmaps, skips tables whose promise
+// is too small, makes no table and reads no absent one.
+#include "vm/space.hpp"
+#include "vm/table.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace vm {
+
+namespace {
+
+/// Number of slots from `first` on that are alike (empty or not), at most to the table's end.
+unsigned alike_from(const TableDescriptor& table, unsigned first, bool empty) {
+    unsigned at = first;
+    while (at < table_entries) {
+        const std::uint64_t word = empty ? ~table.free[at / 64] : table.free[at / 64];
+        const std::uint64_t rest = word >> (at % 64);
+        if (rest != 0) return at + static_cast<unsigned>(std::countr_zero(rest)) - first;
+        at = (at / 64 + 1) * 64;
+    }
+    return table_entries - first;
+}
+
+/// Pages free at the start (end) of a table's span.
+std::uint64_t leading_pages(const TableRef& table) {
+    const unsigned empty = alike_from(*table.descriptor, 0, true);
+    const std::uint64_t pages = empty * level_pages(table.level);
+    if (empty == table_entries || table.level == 1) return pages;
+    const Entry next = table.slots[empty].load();
+    if (!next.is_table(table.level)) return pages;
+    return pages + leading_pages(table.below(next, empty));
+}
+std::uint64_t trailing_pages(const TableRef& table) {
+    unsigned empty = 0;
+    for (unsigned word = table_entries / 64; word-- > 0;) {
+        const unsigned here = static_cast<unsigned>(std::countl_one(table.descriptor->free[word]));
+        empty += here;
+        if (here != 64) break;
+    }
+    const std::uint64_t pages = empty * level_pages(table.level);
+    if (empty == table_entries || table.level == 1) return pages;
+    const unsigned index = table_entries - 1 - empty;
+    const Entry next = table.slots[index].load();
+    if (!next.is_table(table.level)) return pages;
+    return pages + trailing_pages(table.below(next, index));
+}
+
+class Search {
+public:
+    Search(std::uint64_t bytes, std::uint64_t alignment, VirtRange within)
+        : bytes_(bytes), alignment_(alignment), within_(within), run_(within.start) {}
+
+    /// Looks through what `table` maps at or above where the search stands. True when found.
+    bool visit(const TableRef& table) {
+        const VirtAddr from = std::max(table.base, within_.start);
+        const unsigned first = table.index_of(from);
+        for (unsigned index = first; index < table_entries;) {
+            const VirtAddr at = table.address_of(index);
+            if (within_.end <= at) return false;
+            if (const unsigned empty = alike_from(*table.descriptor, index, true); empty != 0) {
+                index += empty;
+                if (extend(at + empty * level_size(table.level))) return true;
+                continue;
+            }
+            if (table.level == 1) {
+                const unsigned used = alike_from(*table.descriptor, index, false);
+                index += used;
+                restart(at + used * page_size);
+                continue;
+            }
+            if (visit_slot(table, index)) return true;
+            ++index;
+        }
+        if (first == 0 && from == table.base) lower_promise(table);
+        return false;
+    }
+    VirtAddr found() const { return run_; }
+
+private:
+    bool visit_slot(const TableRef& table, unsigned index) {
+        const Entry entry = table.slots[index].load();
+        const VirtAddr end = table.address_of(index) + level_size(table.level);
+        if (!entry.is_table(table.level)) {
+            restart(end);
+            return false;
+        }
+        const TableRef child = table.below(entry, index);
+        if (child.descriptor->live == 0) return extend(end);
+        const std::uint64_t most = child.descriptor->longest.load(std::memory_order_relaxed);
+        if (most >= bytes_ >> page_bits || child.base < within_.start) return visit(child);
+        // Too small inside; what is free at its two ends may still join its neighbours.
+        if (run_ < child.base || child.base == within_.start) {
+            if (extend(child.base + (leading_pages(child) << page_bits))) return true;
+        }
+        restart(end - (trailing_pages(child) << page_bits));
+        return false;
+    }
+
+    /// The run goes on to `end`: does it fit now? Then run_ is the aligned start.
+    bool extend(VirtAddr end) {
+        const std::uint64_t start = align_up(run_.value, alignment_);
+        const std::uint64_t limit = std::min(end.value, within_.end.value);
+        if (start < run_.value || start > limit || limit - start < bytes_) return false;
+        run_ = VirtAddr{start};
+        return true;
+    }
+    void restart(VirtAddr at) { run_ = std::max(at, within_.start); }
+
+    /// Nothing fitted in all of the table: it promises less from now on.
+    void lower_promise(const TableRef& table) const {
+        const std::uint64_t wanted = (bytes_ + alignment_ - page_size) >> page_bits;
+        std::atomic<std::uint64_t>& longest = table.descriptor->longest;
+        std::uint64_t promise = longest.load(std::memory_order_relaxed);
+        while (promise >= wanted &&
+               !longest.compare_exchange_weak(promise, wanted - 1, std::memory_order_relaxed)) {
+        }
+    }
+
+    const std::uint64_t bytes_;
+    const std::uint64_t alignment_;
+    const VirtRange within_;
+    VirtAddr run_; ///< start of the free run that reaches where the search stands
+};
+
+} // namespace
+
+Result<VirtAddr> AddressSpace::first_fit(PageCount pages, std::uint64_t alignment,
+                                         VirtAddr from) const {
+    if (alignment < page_size || !std::has_single_bit(alignment)) return Error::invalid_argument;
+    if (pages.value == 0 || pages > range_.pages()) return Error::invalid_argument;
+    const VirtAddr start{std::max(align_up(from.value, page_size), range_.start.value)};
+    if (start.value < from.value || range_.end <= start) return Error::no_space;
+    Search search(pages.bytes(), alignment, {start, range_.end});
+    if (search.visit(table_at(root_, levels_, top_base()))) return search.found();
+    return Error::no_space;
+}
+
+} // namespace vm

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// The life of an address space: making, adopting, ending.
+#include "vm/space.hpp"
+
+#include "vm/transaction.hpp"
+
+#include <algorithm>
+
+namespace vm {
+
+namespace {
+constinit AddressSpace kernel;
+} // namespace
+
+AddressSpace& kernel_space() { return kernel; }
+
+Result<void> AddressSpace::create() {
+    levels_ = kernel.levels();
+    kernel_ = false;
+    range_ = user_range;
+    TRY(account_.charge({1}));
+    const auto root = make_table(levels_);
+    if (!root) {
+        account_.release({1});
+        return root.error();
+    }
+    root_ = (*root)->frame;
+    tables_.store(1, std::memory_order_relaxed);
+    // The upper half is the kernel's, in every root: neither counted here nor ever free.
+    const TableRef mine = table_at(root_, levels_, VirtAddr{0});
+    const TableRef shared = table_at(kernel.root_, levels_, VirtAddr{0});
+    for (unsigned index = table_entries / 2; index < table_entries; ++index)
+        mine.slots[index].store(shared.slots[index].load());
+    std::fill_n(mine.descriptor->free + table_entries / 128, table_entries / 128, 0);
+    return {};
+}
+
+namespace {
+
+struct Adopted {
+    std::uint64_t tables = 0;
+    std::uint64_t empty = 0;
+};
+
+/// Gives descriptors to the tables that boot made within `range`.
+Result<Adopted> adopt_tables(PhysAddr frame, Level level, VirtAddr base, VirtRange range) {
+    const TableDescriptor* descriptor = TRY(adopt_table(frame, level));
+    Adopted sum{1, descriptor->live == 0 ? 1U : 0U};
+    if (level == 1) return sum;
+    const TableRef table = table_at(frame, level, base);
+    const unsigned last = table.index_of(range.end - 1);
+    for (unsigned index = table.index_of(range.start); index <= last; ++index) {
+        const Entry entry = table.slots[index].load();
+        if (!entry.is_table(level)) continue;
+        const VirtAddr start = table.address_of(index);
+        const VirtAddr end = start + level_size(level);
+        const Adopted below =
+            TRY(adopt_tables(entry.frame(), level - 1, start,
+                             {std::max(start, range.start), std::min(end, range.end)}));
+        sum.tables += below.tables;
+        sum.empty += below.empty;
+    }
+    return sum;
+}
+
+} // namespace
+
+Result<void> AddressSpace::adopt_kernel(PhysAddr root, unsigned levels, VirtRange range) {
+    root_ = root;
+    levels_ = levels;
+    kernel_ = true;
+    range_ = range;
+    account_.reset();
+    anonymous_.store(0, std::memory_order_relaxed);
+    const Adopted adopted = TRY(adopt_tables(root, levels, top_base(), range));
+    tables_.store(adopted.tables, std::memory_order_relaxed);
+    reclaimable_.store(adopted.empty, std::memory_order_relaxed);
+    TRY(account_.charge({adopted.tables}));
+    return {};
+}
+
+void AddressSpace::destroy() {
+    const VirtRange all{VirtAddr{0}, VirtAddr{level_size(levels_ + 1) / 2}};
+    Transaction transaction(*this, all, Detach::yes);
+    const auto never = [](Entry) { return false; };
+    std::uint64_t released = 1; // the root
+    transaction.apply(never, [&](Entry old, const Spot& where) {
+        released += charge_of(old, where);
+        return Entry::absent();
+    });
+    transaction.commit(released);
+    free_table(frame_record(root_).table);
+    root_ = PhysAddr{};
+    tables_.store(0, std::memory_order_relaxed);
+}
+
+Result<void> AddressSpace::check(VirtRange range) const {
+    if (!range.start.page_aligned() || !range.end.page_aligned() || range.empty())
+        return Error::invalid_argument;
+    if (range.start < range_.start || range_.end < range.end) return Error::invalid_argument;
+    return {};
+}
+
+AddressSpace::Counts AddressSpace::counts() const {
+    return {anonymous_.load(std::memory_order_relaxed), tables_.load(std::memory_order_relaxed),
+            faults_.load(std::memory_order_relaxed), reclaimable_.load(std::memory_order_relaxed)};
+}
+
+} // namespace vm

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Tables of a paging structure, and the descriptor beside each: lock, counts and hole bitmap.
+//
+//    frame record ──► descriptor { lock, live, free bitmap, … }
+//         ▲
+//    parent entry ──► table frame: 512 slots
+#pragma once
+
+#include "vm/entry.hpp"
+#include "vm/frames.hpp"
+#include "vm/lock.hpp"
+
+#include <atomic>
+
+namespace vm {
+
+/// One entry in memory, as the processor and other CPUs see it: whole values only.
+class Slot {
+public:
+    Entry load() const { return Entry{word_.load(std::memory_order_acquire)}; }
+    /// Stores into a table that no walker can reach yet, or over an entry that nothing caches
+    /// (SDM 4.10.2.3: a processor doesn't cache what is not present).
+    void store(Entry entry) { word_.store(entry.bits_, std::memory_order_release); }
+    /// Replaces and gives what was there, accessed and dirty bits included.
+    Entry exchange(Entry entry) {
+        return Entry{word_.exchange(entry.bits_, std::memory_order_acq_rel)};
+    }
+    /// Takes the processor's right to write away; the dirty bit that was set until now is given.
+    Entry narrow() { return Entry{word_.fetch_and(~Entry::bit_write, std::memory_order_acq_rel)}; }
+    /// Lets the processor write a frame that is this page's own.
+    void widen() { word_.fetch_or(Entry::bit_write, std::memory_order_acq_rel); }
+
+private:
+    std::atomic<std::uint64_t> word_;
+};
+static_assert(sizeof(Slot) == sizeof(Entry));
+
+/// Beside each table. Everything but `stale` is read and written under `lock`, or as a hint.
+struct alignas(64) TableDescriptor {
+    SpinLock<Rank::table> lock;
+    std::uint16_t live = 0; ///< entries that are not empty
+    std::uint8_t level = 0;
+    std::atomic<bool> stale{false}; ///< unlinked: whoever waited for the lock starts again
+    std::uint32_t references = 1;   ///< parent entries
+    PhysAddr frame{};
+    TableDescriptor* next = nullptr;     ///< free list; tables that wait for their flush
+    TableDescriptor* previous = nullptr; ///< free list
+    /// No run of free pages in this table's span is longer. May promise too much, never too
+    /// little: unmap raises it, a search that finds it wrong lowers it.
+    std::atomic<std::uint64_t> longest{0};
+    /// Bit i: slot i is empty, so all that it maps is free.
+    std::uint64_t free[table_entries / 64]{};
+
+    /// Marks `count` slots from `first` as empty or not. Precondition: they were the opposite.
+    void mark(unsigned first, unsigned count, bool empty);
+};
+static_assert(sizeof(TableDescriptor) == 128);
+
+/// A table and where it stands: what a walk holds.
+struct TableRef {
+    Slot* slots;
+    TableDescriptor* descriptor;
+    Level level;
+    VirtAddr base; ///< first address that the table maps
+
+    VirtAddr address_of(unsigned index) const {
+        return base + (std::uint64_t{index} << level_shift(level));
+    }
+    unsigned index_of(VirtAddr address) const { return level_index(address, level); }
+    /// The table below slot `index`. Precondition: `entry`, its content, is a table.
+    TableRef below(Entry entry, unsigned index) const;
+};
+
+/// The table at `frame` as one of `level` that begins at `base`.
+TableRef table_at(PhysAddr frame, Level level, VirtAddr base);
+
+/// Forgets all descriptors: a fresh machine begins. Called with `initialise_frames`.
+void reset_tables();
+/// Makes a zeroed table with a descriptor, reachable by nobody. Error: no_memory.
+Result<TableDescriptor*> make_table(Level level);
+/// Makes a descriptor for a table that was built at boot, counting what it holds.
+Result<TableDescriptor*> adopt_table(PhysAddr frame, Level level);
+/// Gives a table's frame and descriptor back. Nothing can reach it any more.
+void free_table(TableDescriptor* table);
+
+} // namespace vm

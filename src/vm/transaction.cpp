@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+// Transaction: locking, splitting, and the bookkeeping of every single change.
+#include "vm/transaction.hpp"
+
+#include <algorithm>
+
+namespace vm {
+
+namespace {
+
+/// Charge of a lazy entry by level: its pages, and a table for each 512 entries below it.
+constexpr std::uint64_t charge_by_level[level_max + 1] = {0,
+                                                          1,
+                                                          512 + 1,
+                                                          512 * 513 + 1,
+                                                          512ULL * (512 * 513 + 1) + 1,
+                                                          512ULL * (512ULL * (512 * 513 + 1) + 1) +
+                                                              1};
+
+} // namespace
+
+std::optional<PhysAddr> private_frame(Entry entry, Level level) {
+    if (entry.empty() || entry.is_shared()) return std::nullopt;
+    if (entry.is_leaf(level)) {
+        if (entry.frame() == zero_frame()) return std::nullopt;
+        return entry.frame();
+    }
+    if (entry.kind(level) == EntryKind::parked) return entry.parked_frame();
+    return std::nullopt;
+}
+
+std::uint64_t charge_of(Entry entry, Level level) {
+    switch (entry.kind(level)) {
+    case EntryKind::lazy: break;
+    case EntryKind::leaf:
+    case EntryKind::parked:
+        if (private_frame(entry, level)) return level_pages(level);
+        if (entry.is_shared()) return 0;
+        break;
+    default: return 0;
+    }
+    const bool promised = entry.access().writable() && !entry.intent().noreserve;
+    return promised ? charge_by_level[level] : 0;
+}
+
+std::uint64_t charge_of(Entry entry, const Spot& where) {
+    if (where.whole) return charge_of(entry, where.level);
+    if (charge_of(entry, where.level) == 0) return 0;
+    std::uint64_t charge = 0;
+    for (VirtAddr at = where.range.start; at < where.range.end;) {
+        Level level = where.level - 1;
+        while (at.value % level_size(level) != 0 || where.range.end - at < level_size(level))
+            --level;
+        const std::uint64_t until =
+            std::min(where.range.end.value,
+                     align_down(at.value, level_size(level + 1)) + level_size(level + 1));
+        const std::uint64_t blocks = (until - at.value) / level_size(level);
+        charge += blocks * charge_by_level[level];
+        at = at + blocks * level_size(level);
+    }
+    return charge;
+}
+
+Transaction::Transaction(AddressSpace& space, VirtRange range, Detach detach)
+    : space_(space), range_(range), detach_(detach) {
+    lock_top();
+    lock_below(top_, range_);
+}
+
+void Transaction::lock_top() {
+    for (;;) {
+        TableRef table = table_at(space_.root_, space_.levels_, space_.top_base());
+        for (;;) {
+            const unsigned index = table.index_of(range_.start);
+            const bool within = index == table.index_of(range_.end - 1) && table.level > 1;
+            const auto descends = [&] {
+                if (!within) return false;
+                const Entry entry = table.slots[index].load();
+                return entry.is_table(table.level) && !detaches(spot(table, index, range_));
+            };
+            if (descends()) {
+                table = table.below(table.slots[index].load(), index);
+                continue;
+            }
+            table.descriptor->lock.lock();
+            if (!table.descriptor->stale.load(std::memory_order_relaxed) && !descends()) {
+                top_ = table;
+                return;
+            }
+            table.descriptor->lock.unlock();
+            break;
+        }
+    }
+}
+
+Transaction::~Transaction() {
+    if (applied_) return;
+    unlock_below(top_, range_);
+    top_.descriptor->lock.unlock();
+    while (reserved_ != nullptr) {
+        TableDescriptor* table = reserved_;
+        reserved_ = table->next;
+        free_table(table);
+    }
+    if (charged_ != 0) space_.account_.release({charged_});
+}
+
+void Transaction::lock_below(const TableRef& table, VirtRange range) {
+    if (table.level == 1) return;
+    const unsigned last = table.index_of(range.end - 1);
+    for (unsigned index = table.index_of(range.start); index <= last; ++index) {
+        const Entry entry = table.slots[index].load();
+        if (!entry.is_table(table.level)) continue;
+        const TableRef child = table.below(entry, index);
+        child.descriptor->lock.lock();
+        lock_below(child, spot(table, index, range).range);
+    }
+}
+
+void Transaction::unlock_below(const TableRef& table, VirtRange range) {
+    if (table.level == 1) return;
+    const unsigned last = table.index_of(range.end - 1);
+    for (unsigned index = table.index_of(range.start); index <= last; ++index) {
+        const Entry entry = table.slots[index].load();
+        if (!entry.is_table(table.level)) continue;
+        const TableRef child = table.below(entry, index);
+        unlock_below(child, spot(table, index, range).range);
+        child.descriptor->lock.unlock();
+    }
+}
+
+std::uint64_t Transaction::tables_below(Level level, VirtRange range) const {
+    const Level child = level - 1;
+    std::uint64_t tables = 1;
+    if (child == 1) return tables;
+    const std::uint64_t size = level_size(child);
+    if (child > leaf_level_) {
+        for (VirtAddr at = range.start; at < range.end;) {
+            const VirtAddr next = std::min(VirtAddr{align_down(at.value, size) + size}, range.end);
+            tables += tables_below(child, {at, next});
+            at = next;
+        }
+        return tables;
+    }
+    const VirtAddr first_end{align_down(range.start.value, size) + size};
+    const VirtAddr last_start{align_down(range.end.value, size)};
+    if (last_start < first_end && (range.start.value % size != 0 || range.end < first_end))
+        return tables + tables_below(child, range);
+    if (range.start.value % size != 0) tables += tables_below(child, {range.start, first_end});
+    if (range.end.value % size != 0) tables += tables_below(child, {last_start, range.end});
+    return tables;
+}
+
+Result<void> Transaction::take(const Need& need, std::uint64_t charge) {
+    const std::uint64_t pages = charge + need.tables - need.prepaid;
+    if (pages != 0) TRY(space_.account_.charge({pages}));
+    charged_ = pages;
+    for (std::uint64_t made = 0; made < need.tables; ++made) {
+        TableDescriptor* table = TRY(make_table(1));
+        table->next = reserved_;
+        reserved_ = table;
+    }
+    return {};
+}
+
+void Transaction::mark(const TableRef& table, unsigned index, Entry old, Entry now) {
+    if (old.empty() == now.empty()) return;
+    TableDescriptor& descriptor = *table.descriptor;
+    const bool was_empty = descriptor.live == 0;
+    descriptor.mark(index, 1, now.empty());
+    if (now.empty()) {
+        freed_ = true;
+        descriptor.longest.store(level_pages(table.level + 1), std::memory_order_relaxed);
+    }
+    if (table.level == space_.levels_) return;
+    if (was_empty) space_.reclaimable_.fetch_sub(1, std::memory_order_relaxed);
+    if (descriptor.live == 0) space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
+}
+
+TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) {
+    require(reserved_ != nullptr && !entry.present(), "splitting without a reserved table");
+    TableDescriptor* const made = reserved_;
+    reserved_ = made->next;
+    made->next = nullptr;
+    made->level = static_cast<std::uint8_t>(table.level - 1);
+    made->longest.store(entry.empty() ? level_pages(table.level) : 0, std::memory_order_relaxed);
+    const TableRef child = table_at(made->frame, table.level - 1, table.address_of(index));
+    if (!entry.empty()) {
+        for (unsigned at = 0; at < table_entries; ++at) child.slots[at].store(entry);
+        made->mark(0, table_entries, false);
+    } else {
+        space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
+    }
+    made->lock.lock();
+    const Entry link = Entry::table(made->frame, !space_.kernel_);
+    table.slots[index].store(link);
+    mark(table, index, entry, link);
+    space_.tables_.fetch_add(1, std::memory_order_relaxed);
+    return child;
+}
+
+void Transaction::unlink(const TableRef& table, unsigned index, Entry old, Entry now,
+                         const Spot& where) {
+    const TableRef child = table.below(old, index);
+    unlock_below(child, where.range);
+    child.descriptor->stale.store(true, std::memory_order_relaxed);
+    table.slots[index].exchange(now);
+    child.descriptor->lock.unlock();
+    mark(table, index, old, now);
+    obligations_.own_table(child.descriptor, where.range);
+}
+
+void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry now,
+                      const Spot& where) {
+    Slot& slot = table.slots[index];
+    const auto before = private_frame(old, table.level);
+    const auto after = private_frame(now, table.level);
+    if (old.present()) {
+        slot.exchange(now);
+        if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
+            obligations_.flush(where.range);
+    } else {
+        slot.store(now);
+    }
+    if (before != after) {
+        if (before) {
+            obligations_.own_frame(*before);
+            space_.anonymous_.fetch_sub(1, std::memory_order_relaxed);
+        }
+        if (after) space_.anonymous_.fetch_add(1, std::memory_order_relaxed);
+    }
+    mark(table, index, old, now);
+}
+
+void Transaction::raise_promises() {
+    TableRef table = table_at(space_.root_, space_.levels_, space_.top_base());
+    while (table.descriptor != top_.descriptor) {
+        raise_promise(table);
+        const unsigned index = table.index_of(range_.start);
+        table = table.below(table.slots[index].load(), index);
+    }
+}
+
+void Transaction::commit(std::uint64_t released) {
+    require(applied_ && reserved_ == nullptr, "a transaction reserved more than it used");
+    if (freed_) raise_promises();
+    unlock_below(top_, range_);
+    top_.descriptor->lock.unlock();
+    const auto freed = obligations_.meet(space_);
+    released += freed.charge;
+    if (freed.tables != 0) {
+        space_.anonymous_.fetch_sub(freed.anonymous, std::memory_order_relaxed);
+        space_.tables_.fetch_sub(freed.tables, std::memory_order_relaxed);
+        space_.reclaimable_.fetch_sub(freed.reclaimable, std::memory_order_relaxed);
+    }
+    if (released != 0) space_.account_.release({released});
+}
+
+} // namespace vm

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// The whole structure read again, against what is kept beside it.
+#include "vm/validate.hpp"
+
+#include "vm/transaction.hpp"
+
+namespace vm {
+
+namespace {
+
+struct Truth {
+    std::uint64_t charge = 0;
+    std::uint64_t anonymous = 0;
+    std::uint64_t tables = 0;
+    std::uint64_t reclaimable = 0;
+    const char* problem = nullptr;
+};
+
+/// Free runs of one table's span, in pages.
+struct FreeRuns {
+    std::uint64_t leading = 0;
+    std::uint64_t longest = 0;
+    std::uint64_t trailing = 0;
+    std::uint64_t span = 0;
+
+    static FreeRuns uniform(std::uint64_t pages, bool free) {
+        const std::uint64_t run = free ? pages : 0;
+        return {run, run, run, pages};
+    }
+    void append(const FreeRuns& next) {
+        longest = std::max({longest, next.longest, trailing + next.leading});
+        leading = leading == span ? span + next.leading : leading;
+        trailing = next.trailing == next.span ? trailing + next.span : next.trailing;
+        span += next.span;
+    }
+};
+
+/// Slots of `table` that lie outside of `range` belong to somebody else: the kernel's half in a
+/// user root, what boot made in the kernel's.
+FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth) {
+    const TableDescriptor& descriptor = *table.descriptor;
+    ++truth.tables;
+    if (descriptor.live == 0 && !top) ++truth.reclaimable;
+    if (descriptor.level != table.level) truth.problem = "a descriptor has another level";
+    if (descriptor.stale.load()) truth.problem = "a reachable table is marked stale";
+    if (descriptor.lock.locked()) truth.problem = "a table is locked";
+    FreeRuns runs;
+    unsigned live = 0;
+    for (unsigned index = 0; index < table_entries; ++index) {
+        const VirtAddr start = table.address_of(index);
+        const std::uint64_t pages = level_pages(table.level);
+        const bool foreign = range.end <= start || start + level_size(table.level) <= range.start;
+        const Entry entry = table.slots[index].load();
+        const bool marked = (descriptor.free[index / 64] >> (index % 64) & 1) != 0;
+        if (foreign && top) {
+            if (marked && !entry.empty()) truth.problem = "a foreign slot is marked free";
+            if (!marked && !entry.empty()) ++live;
+            continue;
+        }
+        if (!entry.empty()) ++live;
+        if (marked != entry.empty()) truth.problem = "the hole bitmap is wrong";
+        if (entry.is_table(table.level)) {
+            runs.append(examine(table.below(entry, index), range, false, truth));
+        } else {
+            truth.charge += charge_of(entry, table.level);
+            if (private_frame(entry, table.level)) ++truth.anonymous;
+            runs.append(FreeRuns::uniform(pages, entry.empty()));
+        }
+    }
+    if (!top && live != descriptor.live) truth.problem = "the live count is wrong";
+    if (!top && descriptor.longest.load() < runs.longest)
+        truth.problem = "a table promises less than it has free";
+    return runs;
+}
+
+} // namespace
+
+const char* validate(const AddressSpace& space) {
+    Truth truth;
+    examine(table_at(space.root_, space.levels_, space.top_base()), space.range_, true, truth);
+    if (truth.problem != nullptr) return truth.problem;
+    const AddressSpace::Counts counts = space.counts();
+    if (truth.anonymous != counts.anonymous) return "the count of private frames is wrong";
+    if (truth.tables != counts.tables) return "the count of tables is wrong";
+    if (truth.reclaimable != counts.reclaimable) return "the count of reclaimable tables is wrong";
+    // Users of the account beside the map (handles, stacks) only add to it.
+    if (space.account().charged().value < truth.charge + truth.tables)
+        return "the charge is below what is promised";
+    return nullptr;
+}
+
+} // namespace vm
