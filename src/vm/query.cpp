@@ -94,19 +94,43 @@ private:
     std::size_t count_ = 0;
 };
 
-/// The last entry in `table` that begins below `before`, as a run.
-std::optional<Run> last_below(const TableRef& table, VirtAddr before) {
-    const VirtAddr last{before.value - 1};
-    const bool inside = last - table.base < level_size(table.level + 1);
-    for (unsigned index = inside ? table.index_of(last) + 1 : table_entries; index-- > 0;) {
-        const Entry entry = table.slots[index].load();
-        if (entry.empty()) continue;
-        const VirtAddr start = table.address_of(index);
-        if (!entry.is_table(table.level)) return run_of(entry, table.level, start);
-        if (const auto run = last_below(table.below(entry, index), before)) return run;
+/// Grows one run downwards from below an address.
+class Descent {
+public:
+    explicit Descent(VirtAddr before) : before_(before) {}
+
+    /// False once the run has ended.
+    bool visit(const TableRef& table) {
+        const VirtAddr last = before_ - 1;
+        const bool inside = last - table.base < level_size(table.level + 1);
+        for (unsigned index = inside ? table.index_of(last) + 1 : table_entries; index-- > 0;) {
+            const Entry entry = table.slots[index].load();
+            if (entry.empty()) {
+                if (run_) return false;
+            } else if (entry.is_table(table.level)) {
+                if (!visit(table.below(entry, index))) return false;
+            } else if (!add(run_of(entry, table.level, table.address_of(index)))) {
+                return false;
+            }
+        }
+        return true;
     }
-    return std::nullopt;
-}
+    /// What there is from its lowest entry up to the one that begins below the address.
+    const std::optional<Run>& run() const { return run_; }
+
+private:
+    bool add(Run piece) {
+        if (run_) {
+            if (!continues(piece, *run_)) return false;
+            append(piece, *run_);
+        }
+        run_ = piece;
+        return true;
+    }
+
+    const VirtAddr before_;
+    std::optional<Run> run_;
+};
 
 } // namespace
 
@@ -124,19 +148,14 @@ std::optional<Run> AddressSpace::nearest(VirtAddr address, abi::Direction direct
         if (query(address, {&run, 1}) == 0) return std::nullopt;
         address = VirtAddr{run.start + 1}; // its beginning may lie below the address
     }
-    const TableRef top = table_at(root_, levels_, top_base());
     const VirtAddr limit = std::min(address, range_.end);
     if (limit <= range_.start) return std::nullopt;
-    std::optional<Run> found = last_below(top, limit);
-    if (!found || found->start < range_.start.value) return std::nullopt;
-    for (;;) {
-        const auto before = last_below(top, VirtAddr{found->start});
-        if (!before || !continues(*before, *found)) break;
-        found->start = before->start;
-        found->offset = before->offset;
-    }
+    Descent descent(limit);
+    descent.visit(table_at(root_, levels_, top_base()));
+    if (!descent.run() || descent.run()->start < range_.start.value) return std::nullopt;
+    // The run goes on above the address too: read it whole from its beginning.
     Run run;
-    query(VirtAddr{found->start}, {&run, 1});
+    query(VirtAddr{descent.run()->start}, {&run, 1});
     return run;
 }
 
