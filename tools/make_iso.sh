@@ -27,4 +27,15 @@ for platform in BIOS UEFI; do
         exit 1
     }
 done
+
+# mformat gives the UEFI part's file system a random serial number: the date takes its place. It
+# stands behind the byte 0x29 of the boot sector (FAT specification, BS_VolID).
+sector=$(awk '/^El Torito boot img : .* UEFI / { print $NF }' "$image.boot")
+serial=$((sector * 2048 + 39))
+[ "$(od -An -tx1 -j $((serial - 1)) -N 1 "$image" | tr -d ' ')" = 29 ] || {
+    echo "$image: the UEFI part is no FAT file system" >&2
+    exit 1
+}
+printf '%08x' "$SOURCE_DATE_EPOCH" | sed 's/../\\x&/g' | xargs -0 printf '%b' |
+    dd of="$image" bs=1 seek="$serial" conv=notrunc status=none
 rm -rf "$tree"

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""run_bench.py KERNEL ARCHIVE OUTPUT.tsv: runs `bench` in the guest and keeps its rows.
+
+One CPU, and a clock that counts guest instructions, so that two runs give the same figures. Rows
+are the serial lines of five tab-separated fields (name, ops, median, min, mean).
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROW = re.compile(r"^[a-z0-9_A-Z]+\t\d+(\t\d+(\.\d+)?){3}$")
+LIMIT = 900  # seconds
+
+
+def command(kernel, archive, serial):
+    return ["qemu-system-x86_64", "-cpu", "max", "-m", "4G", "-smp", "1",
+            "-icount", "shift=0,sleep=off", "-no-reboot", "-display", "none", "-vga", "none",
+            "-serial", f"file:{serial}", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-kernel", kernel, "-initrd", archive, "-append", "run=bench"]
+
+
+def main():
+    kernel, archive, output = sys.argv[1:]
+    output = pathlib.Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.unlink(missing_ok=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tabula-") as directory:
+        serial = pathlib.Path(directory) / "serial"
+        serial.touch()
+        try:
+            status = subprocess.run(command(kernel, archive, serial), timeout=LIMIT,
+                                    stdin=subprocess.DEVNULL).returncode
+        except subprocess.TimeoutExpired:
+            status = -1
+        text = serial.read_text(errors="replace").replace("\r", "")
+    rows = [line for line in text.split("\n") if ROW.match(line)]
+    remarks = [line for line in text.split("\n") if line.startswith("#")]
+    if status != 33 or not rows:
+        sys.exit(f"{text}\nbench: exit status {status}, {len(rows)} rows")
+    names = [row.split("\t")[0] for row in rows]
+    if len(set(names)) != len(names):
+        sys.exit(f"bench: a row came twice: {sorted(names)}")
+    head = ["# guest instructions per operation: -cpu max -m 4G -icount shift=0,sleep=off, 1 CPU",
+            "#name\tops\tmedian\tmin\tmean"]
+    head += [line for line in remarks if not line.startswith("#name")]
+    output.write_text("\n".join(head + rows) + "\n")
+    print("\n".join(head + rows).expandtabs(16))
+    print(f"bench: {len(rows)} rows, {time.monotonic() - started:.1f} s; {output}")
+
+
+main()
