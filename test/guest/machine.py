@@ -1,21 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""Starts one QEMU for one case, waits for its end or for its text, and judges."""
-import os
+"""Starts one QEMU for one case, types what has to be typed, waits for its end, and judges."""
 import pathlib
 import re
-import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
+
+import qmp
+import screen
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 EXIT_DEVICE = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
-def command(case, serial):
+class Failed(Exception):
+    """A case did not do what it has to; the text says what."""
+
+
+def command(case, directory):
     """The QEMU command line of a case."""
-    words = ["qemu-system-x86_64", "-cpu", case.cpu, "-m", case.memory, "-no-reboot",
-             "-display", "none", "-serial", f"file:{serial}"]
+    words = [case.emulator, "-cpu", case.cpu, "-m", case.memory, "-smp", str(case.processors),
+             "-no-reboot", "-display", "none",
+             "-qmp", f"unix:{directory}/monitor,server=on,wait=off",
+             "-chardev", f"socket,id=serial,path={directory}/serial,server=on,wait=on",
+             "-serial", "chardev:serial"]
     if case.boot == "pvh":
         words += ["-kernel", str(BUILD / "kernel/tabula.elf"), "-initrd", str(BUILD / "boot.tar"),
                   "-append", case.words, "-vga", "none"]
@@ -33,51 +44,150 @@ def command(case, serial):
     return words + list(case.qemu)
 
 
-def missing(case, text):
-    """Which of the expected texts are not there yet."""
-    return [pattern for pattern in case.expect if not re.search(pattern, text)]
+class Console:
+    """The guest's serial line: all that it said, and a way to type."""
+
+    def __init__(self, path, seconds=20):
+        deadline = time.monotonic() + seconds
+        self.socket = socket.socket(socket.AF_UNIX)
+        while self.socket.connect_ex(str(path)) != 0:
+            if time.monotonic() > deadline:
+                raise Failed("QEMU did not open the serial line")
+            time.sleep(0.02)
+        self.bytes = bytearray()
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        try:
+            while piece := self.socket.recv(65536):
+                self.bytes += piece
+        except OSError:
+            pass
+
+    def text(self):
+        """What was said, without carriage returns and colours."""
+        said = bytes(self.bytes).decode(errors="replace").replace("\r", "")
+        return COLOURS.sub("", said)
+
+    def type(self, line):
+        self.socket.sendall(line.encode())
+
+    def close(self):
+        self.reader.join(5)
+        self.socket.close()
 
 
-def stop(process):
-    if process.poll() is None:
-        process.send_signal(signal.SIGKILL)
-    process.wait()
+class Run:
+    """One QEMU under way."""
 
+    def __init__(self, case, directory):
+        self.case = case
+        self.directory = pathlib.Path(directory)
+        self.deadline = time.monotonic() + case.seconds
+        self.output = open(self.directory / "output", "w+b")
+        self.process = subprocess.Popen(command(case, directory), stdin=subprocess.DEVNULL,
+                                        stdout=self.output, stderr=subprocess.STDOUT)
+        self.console = self.monitor = None
 
-def watch(case, process, serial):
-    """Waits until the run has ended or shown everything. Returns a complaint or None."""
-    deadline = time.monotonic() + case.seconds
-    while True:
-        ended = process.poll()
-        text = serial.read_text(errors="replace").replace("\r", "")
-        for pattern in case.reject:
+    def connect(self):
+        try:
+            self.console = Console(self.directory / "serial")
+            self.monitor = qmp.Monitor(self.directory / "monitor")
+        except OSError as problem:
+            raise Failed(f"QEMU did not start: {problem}") from problem
+
+    def check(self, wanted):
+        """Raises when the run can't go on: a rejected text, or no more time."""
+        text = self.console.text()
+        for pattern in self.case.reject:
             if found := re.search(pattern, text):
-                return f"said {found[0]!r}"
-        if ended is not None:
-            if ended != case.status:
-                return f"exit status {ended} instead of {case.status}"
-            return f"never said {missing(case, text)}" if missing(case, text) else None
-        if case.status is None and not missing(case, text):
-            return None
-        if time.monotonic() > deadline:
-            return f"hung: not over after {case.seconds} s, not said: {missing(case, text)}"
-        time.sleep(0.05)
+                raise Failed(f"said {found[0]!r}")
+        if time.monotonic() > self.deadline:
+            raise Failed(f"hung: {self.case.seconds} s are over, waiting for {wanted}")
+        return text
+
+    def wait_text(self, pattern, start=0):
+        """Waits for a text behind position `start`; returns the position behind it."""
+        while True:
+            ended = self.process.poll() is not None
+            if found := re.compile(pattern).search(self.check(repr(pattern)), start):
+                return found.end()
+            if ended:
+                raise Failed(f"ended with status {self.process.returncode} before {pattern!r}")
+            time.sleep(0.05)
+
+    def wait_screen(self, pattern):
+        """Waits until the screen shows a text. The deadline is the run's, at least 10 s."""
+        picture = self.directory / "screen.ppm"
+        deadline = max(self.deadline, time.monotonic() + 10)
+        while True:
+            self.monitor.ask("screendump", filename=str(picture))
+            shown = screen.text(picture)
+            if re.search(pattern, shown):
+                return
+            if time.monotonic() > deadline:
+                raise Failed(f"the screen never showed {pattern!r}, but:\n{shown}")
+            time.sleep(0.3)
+
+    def wait_end(self):
+        """Waits for QEMU's end, and checks how it came to it."""
+        while self.process.poll() is None:
+            self.check(f"the end with status {self.case.status}")
+            time.sleep(0.05)
+        self.console.reader.join(5)
+        self.monitor.drain()
+        self.check("nothing")
+        if self.case.status is not None and self.process.returncode != self.case.status:
+            raise Failed(f"exit status {self.process.returncode} instead of {self.case.status}")
+        if self.case.ends == "poweroff" and self.monitor.shutdown_reason() != "guest-shutdown":
+            raise Failed(f"was not powered off: {self.monitor.shutdown_reason()}")
+        if self.case.ends == "reboot" and self.monitor.shutdown_reason() != "guest-reset":
+            raise Failed(f"did not reboot: {self.monitor.shutdown_reason()}")
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.console:
+            self.console.close()
+        if self.monitor:
+            self.monitor.close()
+
+
+def judge(run, case):
+    """Goes through what the case asks for; raises Failed."""
+    run.connect()
+    position = 0
+    for pattern, line in case.typed:
+        position = run.wait_text(pattern, position)
+        for shown in case.screen:
+            run.wait_screen(shown)
+        run.console.type(line)
+    if case.ends == "stop":
+        for pattern in case.expect:
+            run.wait_text(pattern)
+        for shown in case.screen:
+            run.wait_screen(shown)
+        return
+    run.wait_end()
+    text = run.console.text()
+    for pattern in case.expect:
+        if not re.search(pattern, text):
+            raise Failed(f"never said {pattern!r}")
 
 
 def run(case):
-    """Runs a case. Returns None, or a complaint with the serial text."""
+    """Runs a case. Returns None, or a complaint with what the machine said."""
     with tempfile.TemporaryDirectory(prefix="tabula-") as directory:
-        serial = pathlib.Path(directory) / "serial"
-        serial.touch()
-        process = subprocess.Popen(command(case, serial), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   env=os.environ | {"SDL_VIDEODRIVER": "dummy"})
+        under_way = Run(case, directory)
         try:
-            complaint = watch(case, process, serial)
-        finally:
-            stop(process)
-        if complaint is None:
+            judge(under_way, case)
             return None
-        said = process.stdout.read().decode(errors="replace")
-        text = serial.read_text(errors="replace").replace("\r", "")[-6000:]
-        return f"    {complaint}\n{said}--- serial ---\n{text}\n--------------"
+        except (Failed, RuntimeError, OSError, ValueError) as problem:
+            complaint = problem
+        finally:
+            under_way.close()
+        text = under_way.console.text()[-6000:] if under_way.console else ""
+        output = (pathlib.Path(directory) / "output").read_text(errors="replace")
+        return f"    {complaint}\n{output}--- serial ---\n{text}\n--------------"
