@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// What each CPU has of its own, reached through GS while in the kernel.
+#pragma once
+
+#include "arch/cpu/area_offsets.hpp"
+#include "arch/cpu/descriptors.hpp"
+#include "lib/address.hpp"
+#include "vm/port.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace proc {
+class Thread;
+} // namespace proc
+
+namespace arch {
+
+struct alignas(64) CpuArea {
+    CpuArea* self = nullptr;
+    /// Eight bytes below the top of the running thread's kernel stack, where system calls begin.
+    std::uint64_t kernel_stack = 0;
+    std::uint64_t user_stack = 0; ///< scratch of the system-call entry
+    proc::Thread* thread = nullptr;
+    std::uint32_t number = 0;
+    std::uint8_t user_return_work = 0; ///< proc::before_user_return is wanted
+    bool fsgsbase = false;             ///< user code may change FS and GS base
+    bool smap = false;                 ///< user memory is out of reach without STAC
+    std::uint64_t root = 0;   ///< CR3 as loaded
+    std::uint64_t alarm = ~0ULL; ///< nanoseconds; ~0: none
+    std::uint32_t apic_id = 0;
+
+    // Counters, for tests and figures.
+    std::uint64_t interrupts = 0;
+    std::uint64_t nmis = 0;
+    std::uint64_t spurious_interrupts = 0;
+    std::uint64_t flushed_pages = 0;  ///< INVLPG
+    std::uint64_t flushed_spaces = 0; ///< CR3 or CR4 written
+
+    GlobalDescriptors descriptors{};
+    alignas(16) TaskState task_state{};
+};
+static_assert(offsetof(CpuArea, self) == CPU_SELF);
+static_assert(offsetof(CpuArea, kernel_stack) == CPU_KERNEL_STACK);
+static_assert(offsetof(CpuArea, user_stack) == CPU_USER_STACK);
+static_assert(offsetof(CpuArea, thread) == CPU_THREAD);
+static_assert(offsetof(CpuArea, number) == CPU_NUMBER);
+static_assert(offsetof(CpuArea, user_return_work) == CPU_USER_RETURN_WORK);
+
+/// The area of the CPU that runs this.
+inline CpuArea& this_cpu() {
+    CpuArea* area = nullptr;
+    asm("movq %%gs:%c1, %0" : "=r"(area) : "i"(CPU_SELF));
+    return *area;
+}
+
+/// All areas by CPU number; null where no CPU is.
+extern std::array<CpuArea*, vm::port::cpu_limit> cpu_areas;
+
+/// Puts the boot CPU's area into place and loads its descriptors: the first thing that C++ does
+/// once paging is as it stays. Afterwards this_cpu() and traps work.
+void initialise_boot_cpu();
+
+/// One interrupt stack: its lowest page and the top, above which the area's address stands.
+/// For a stack overflow report and for backtraces.
+VirtRange interrupt_stack(unsigned cpu, InterruptStack stack);
+/// The next lower level of an NMI stack whose top is `top`.
+std::uint64_t interrupt_stack_below(std::uint64_t top);
+
+} // namespace arch

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Control and model-specific registers, by the names of Intel's SDM.
+#pragma once
+
+#include <cstdint>
+
+namespace arch {
+
+/// Model-specific registers (SDM vol. 4, table 2-2).
+enum class Msr : std::uint32_t {
+    apic_base = 0x1b,
+    sysenter_cs = 0x174,
+    tsc_deadline = 0x6e0,
+    x2apic_first = 0x800,
+    efer = 0xc000'0080,
+    star = 0xc000'0081,
+    lstar = 0xc000'0082,
+    cstar = 0xc000'0083,
+    fmask = 0xc000'0084,
+    fs_base = 0xc000'0100,
+    gs_base = 0xc000'0101,
+    kernel_gs_base = 0xc000'0102,
+};
+
+inline std::uint64_t read_msr(Msr number) {
+    std::uint32_t low = 0;
+    std::uint32_t high = 0;
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+    return (std::uint64_t{high} << 32) | low;
+}
+inline void write_msr(Msr number, std::uint64_t value) {
+    asm volatile("wrmsr"
+                 :
+                 : "c"(number), "a"(static_cast<std::uint32_t>(value)),
+                   "d"(static_cast<std::uint32_t>(value >> 32))
+                 : "memory");
+}
+
+inline std::uint64_t read_cr0() {
+    std::uint64_t value = 0;
+    asm volatile("movq %%cr0, %0" : "=r"(value));
+    return value;
+}
+inline void write_cr0(std::uint64_t value) { asm volatile("movq %0, %%cr0" : : "r"(value)); }
+/// The address of the last page fault.
+inline std::uint64_t read_cr2() {
+    std::uint64_t value = 0;
+    asm volatile("movq %%cr2, %0" : "=r"(value));
+    return value;
+}
+inline std::uint64_t read_cr3() {
+    std::uint64_t value = 0;
+    asm volatile("movq %%cr3, %0" : "=r"(value));
+    return value;
+}
+inline void write_cr3(std::uint64_t value) {
+    asm volatile("movq %0, %%cr3" : : "r"(value) : "memory");
+}
+inline std::uint64_t read_cr4() {
+    std::uint64_t value = 0;
+    asm volatile("movq %%cr4, %0" : "=r"(value));
+    return value;
+}
+inline void write_cr4(std::uint64_t value) {
+    asm volatile("movq %0, %%cr4" : : "r"(value) : "memory");
+}
+inline std::uint64_t read_dr6() {
+    std::uint64_t value = 0;
+    asm volatile("movq %%dr6, %0" : "=r"(value));
+    return value;
+}
+inline void write_dr6(std::uint64_t value) { asm volatile("movq %0, %%dr6" : : "r"(value)); }
+inline void write_dr7(std::uint64_t value) { asm volatile("movq %0, %%dr7" : : "r"(value)); }
+
+/// Bits of the control registers (SDM vol. 3A, 2.5).
+inline constexpr std::uint64_t cr0_monitor_coprocessor = 1ULL << 1;
+inline constexpr std::uint64_t cr0_emulation = 1ULL << 2;
+inline constexpr std::uint64_t cr0_task_switched = 1ULL << 3;
+inline constexpr std::uint64_t cr0_numeric_error = 1ULL << 5;
+inline constexpr std::uint64_t cr4_machine_check = 1ULL << 6;
+inline constexpr std::uint64_t cr4_global_pages = 1ULL << 7;
+inline constexpr std::uint64_t cr4_fxsr = 1ULL << 9;
+inline constexpr std::uint64_t cr4_simd_exceptions = 1ULL << 10;
+inline constexpr std::uint64_t cr4_fsgsbase = 1ULL << 16;
+inline constexpr std::uint64_t cr4_xsave = 1ULL << 18;
+
+/// Forgets the translation of one page, global ones too, and the paging-structure caches.
+inline void invalidate_page(std::uint64_t address) {
+    asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+/// The time-stamp counter, not read before earlier loads are done.
+inline std::uint64_t read_tsc() {
+    std::uint32_t low = 0;
+    std::uint32_t high = 0;
+    asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return (std::uint64_t{high} << 32) | low;
+}
+
+/// Interrupts of this CPU. The kernel runs with them off, but where it waits for one.
+inline void disable_interrupts() { asm volatile("cli" : : : "memory"); }
+
+} // namespace arch

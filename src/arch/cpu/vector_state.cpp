@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// XSAVE's area (Intel SDM vol. 1, 13.4): 512 bytes as FXSAVE's (vol. 1, 10.5.1), a header of 64, then
+// the components that XCR0 enables.
+#include "arch/cpu/vector_state.hpp"
+
+#include "arch/cpu/registers.hpp"
+#include "arch/cpuid.hpp"
+#include "lib/address.hpp"
+
+#include <cstdint>
+
+namespace arch {
+
+namespace {
+
+constexpr std::uint64_t component_x87_sse = 0x3;
+constexpr std::uint64_t component_avx = 0x4;
+constexpr std::uint64_t component_avx512 = 0xe0; ///< opmask, upper halves, upper registers
+
+constexpr std::size_t legacy_bytes = 512;
+constexpr std::size_t control_word_offset = 0;
+constexpr std::size_t mxcsr_offset = 24;
+constexpr std::uint16_t control_word_initial = 0x037f;
+constexpr std::uint32_t mxcsr_initial = 0x1f80;
+
+enum class Method : std::uint8_t { fxsave, xsave, xsaveopt };
+
+constinit Method method = Method::fxsave;
+constinit std::size_t area_bytes = legacy_bytes;
+/// AMD's FXSAVE and XSAVE (before XSAVEERPTR) leave the last x87 instruction's addresses alone
+/// while no exception is pending, so that one thread could read another's (AMD APM vol. 2, 11.4.4).
+constinit bool keeps_error_pointers = false;
+
+void write_xcr0(std::uint64_t value) {
+    asm volatile("xsetbv"
+                 :
+                 : "c"(0), "a"(static_cast<std::uint32_t>(value)),
+                   "d"(static_cast<std::uint32_t>(value >> 32)));
+}
+
+/// The components that the kernel switches: no others may hold user data.
+std::uint64_t choose_components() {
+    const CpuidResult leaf = cpuid(0xd, 0);
+    const std::uint64_t offered = (std::uint64_t{leaf.edx} << 32) | leaf.eax;
+    std::uint64_t chosen = component_x87_sse;
+    if ((offered & component_avx) != 0) {
+        chosen |= component_avx;
+        if ((offered & component_avx512) == component_avx512) chosen |= component_avx512;
+    }
+    return chosen;
+}
+
+bool made_by_amd() {
+    const CpuidResult leaf = cpuid(0);
+    return leaf.ebx == 0x68747541 && leaf.edx == 0x69746e65 && leaf.ecx == 0x444d4163;
+}
+
+} // namespace
+
+void initialise_vector_units() {
+    std::uint64_t cr0 = read_cr0();
+    cr0 &= ~(cr0_emulation | cr0_task_switched);
+    cr0 |= cr0_monitor_coprocessor | cr0_numeric_error;
+    write_cr0(cr0);
+    write_cr4(read_cr4() | cr4_fxsr | cr4_simd_exceptions);
+    asm volatile("fninit");
+
+    constexpr std::uint32_t xsave_bit = 1U << 26;
+    if ((cpuid(1).ecx & xsave_bit) != 0) {
+        write_cr4(read_cr4() | cr4_xsave);
+        write_xcr0(choose_components());
+        area_bytes = align_up(cpuid(0xd, 0).ebx, 64); // for what XCR0 enables now
+        method = (cpuid(0xd, 1).eax & 1) != 0 ? Method::xsaveopt : Method::xsave;
+    }
+    constexpr std::uint32_t error_pointers_bit = 1U << 2;
+    keeps_error_pointers = made_by_amd() && (cpuid(0x8000'0008).ebx & error_pointers_bit) == 0;
+}
+
+std::size_t vector_state_bytes() { return area_bytes; }
+
+void reset_vector_state(void* area) {
+    auto* const words = static_cast<std::uint64_t*>(area);
+    for (std::size_t i = 0; i < area_bytes / 8; ++i) words[i] = 0;
+    // XSTATE_BV in the header is zero: XRSTOR gives all components their initial values, but
+    // takes MXCSR from the area (SDM vol. 1, 13.8.1). FXRSTOR takes everything from it.
+    auto* const bytes = static_cast<std::byte*>(area);
+    *reinterpret_cast<std::uint16_t*>(bytes + control_word_offset) = control_word_initial;
+    *reinterpret_cast<std::uint32_t*>(bytes + mxcsr_offset) = mxcsr_initial;
+}
+
+void save_vector_state(void* area) {
+    switch (method) {
+    case Method::xsaveopt:
+        asm volatile("xsaveopt64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
+        break;
+    case Method::xsave:
+        asm volatile("xsave64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
+        break;
+    case Method::fxsave: asm volatile("fxsave64 (%0)" : : "r"(area) : "memory"); break;
+    }
+}
+
+void load_vector_state(const void* area) {
+    if (keeps_error_pointers) [[unlikely]] {
+        // Any x87 load replaces them; nothing pending, a free register, then a harmless operand.
+        static constexpr std::uint32_t zero = 0;
+        asm volatile("fnclex\n\tffree %%st(7)\n\tfildl %0" : : "m"(zero));
+    }
+    if (method == Method::fxsave) {
+        asm volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+    } else {
+        asm volatile("xrstor64 (%0)" : : "r"(area), "a"(~0U), "d"(~0U) : "memory");
+    }
+}
+
+} // namespace arch
+
+namespace proc::port {
+
+// Declared in proc/port.hpp; the machine's own name serves elsewhere.
+std::size_t vector_state_bytes();
+std::size_t vector_state_bytes() { return arch::vector_state_bytes(); }
+
+} // namespace proc::port

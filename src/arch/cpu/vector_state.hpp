@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// x87, SSE and AVX registers: switched eagerly, by XSAVE where there is one, else by FXSAVE.
+#pragma once
+
+#include <cstddef>
+
+namespace arch {
+
+/// Turns the units on for this CPU: CR0, CR4 and XCR0. Called by each CPU before its first thread.
+void initialise_vector_units();
+
+/// Bytes of a save area: a multiple of 64, the alignment it needs.
+std::size_t vector_state_bytes();
+
+/// Gives an area the content from which a fresh thread starts: registers zero, exceptions masked.
+void reset_vector_state(void* area);
+
+void save_vector_state(void* area);
+void load_vector_state(const void* area);
+
+} // namespace arch

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// Threads: their first stack contents, and the switch from one to another.
+#include "arch/cpu/area.hpp"
+#include "arch/cpu/registers.hpp"
+#include "arch/cpu/vector_state.hpp"
+#include "arch/trap/frame.hpp"
+#include "proc/port.hpp"
+
+namespace arch {
+
+extern "C" {
+void arch_switch_stack(std::uint64_t* old_stack, std::uint64_t new_stack);
+extern const char arch_user_thread_start[];
+extern const char arch_kernel_thread_start[];
+/// Called on a new user thread's stack.
+void arch_thread_started();
+}
+
+void arch_thread_started() { proc::thread_started(); }
+
+namespace {
+
+constexpr std::uint64_t flags_user = 0x202; // IF, and the bit that is always one
+
+/// What arch_switch_stack pops, lowest first.
+struct SwitchFrame {
+    std::uint64_t r15, r14, r13, r12, rbp, rbx;
+    std::uint64_t return_address;
+};
+
+/// Puts a fresh T at the top of what is below `top`, and gives its address.
+template <typename T>
+T* push(std::uint64_t& top) {
+    top -= sizeof(T);
+    auto* const object = reinterpret_cast<T*>(top);
+    *object = T{};
+    return object;
+}
+
+/// The user's FS and GS base. User code changes them itself where FSGSBASE is on (no interrupt can
+/// come between the SWAPGS; those that can, NMI and #MC, put GS back as they found it).
+void save_bases(proc::port::ThreadState& state) {
+    asm volatile("rdfsbase %0" : "=r"(state.fs_base));
+    asm volatile("swapgs\n\trdgsbase %0\n\tswapgs" : "=r"(state.gs_base));
+}
+void load_bases(const proc::port::ThreadState& state) {
+    asm volatile("wrfsbase %0" : : "r"(state.fs_base));
+    asm volatile("swapgs\n\twrgsbase %0\n\tswapgs" : : "r"(state.gs_base));
+}
+void load_bases_by_msr(const proc::port::ThreadState& state) {
+    write_msr(Msr::fs_base, state.fs_base);
+    write_msr(Msr::kernel_gs_base, state.gs_base);
+}
+
+/// Data selectors mean nothing in 64-bit mode but can be read back: no thread sees another's.
+/// Loading one may clear its base, so bases come after.
+void clear_selectors() {
+    std::uint32_t ds = 0;
+    std::uint32_t es = 0;
+    std::uint32_t fs = 0;
+    std::uint32_t gs = 0;
+    asm volatile("movl %%ds, %0\n\tmovl %%es, %1\n\tmovl %%fs, %2\n\tmovl %%gs, %3"
+                 : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+    if ((ds | es | fs | gs) == 0) [[likely]]
+        return;
+    asm volatile("movl %0, %%ds\n\tmovl %0, %%es\n\tmovl %0, %%fs\n\t"
+                 "swapgs\n\tmovl %0, %%gs\n\tswapgs"
+                 :
+                 : "r"(0));
+}
+
+} // namespace
+} // namespace arch
+
+namespace proc::port {
+
+using namespace arch;
+
+void prepare_user_thread(ThreadState& state, const UserStart& start) {
+    std::uint64_t top = state.stack_top;
+    TrapFrame* const frame = push<TrapFrame>(top);
+    frame->rip = start.entry.value;
+    frame->rsp = start.stack.value;
+    frame->rdi = start.arguments[0];
+    frame->rsi = start.arguments[1];
+    frame->cs = SELECTOR_USER_CODE;
+    frame->ss = SELECTOR_USER_DATA;
+    frame->rflags = flags_user;
+    push<SwitchFrame>(top)->return_address =
+        reinterpret_cast<std::uint64_t>(arch_user_thread_start);
+    state.stack_pointer = top;
+    state.fs_base = 0;
+    state.gs_base = 0;
+    reset_vector_state(state.vector_state);
+}
+
+void prepare_kernel_thread(ThreadState& state, void (*function)(void*), void* argument) {
+    std::uint64_t top = state.stack_top;
+    SwitchFrame* const frame = push<SwitchFrame>(top);
+    frame->return_address = reinterpret_cast<std::uint64_t>(arch_kernel_thread_start);
+    frame->rbx = reinterpret_cast<std::uint64_t>(function);
+    frame->r12 = reinterpret_cast<std::uint64_t>(argument);
+    state.stack_pointer = top;
+    state.vector_state = nullptr;
+}
+
+void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& space) {
+    CpuArea& area = this_cpu();
+    const bool fsgsbase = area.fsgsbase;
+    if (from.vector_state != nullptr) {
+        save_vector_state(from.vector_state);
+        if (fsgsbase) save_bases(from);
+    }
+    if (area.root != space.root().value) {
+        area.root = space.root().value;
+        write_cr3(area.root);
+    }
+    area.kernel_stack = to.stack_top - 8;
+    area.task_state.rsp[0] = to.stack_top;
+    if (to.vector_state != nullptr) {
+        load_vector_state(to.vector_state);
+        clear_selectors();
+        if (fsgsbase) {
+            load_bases(to);
+        } else {
+            load_bases_by_msr(to);
+        }
+    }
+    arch_switch_stack(&from.stack_pointer, to.stack_pointer);
+}
+
+void wait_for_interrupt() {
+    // STI takes effect after the next instruction, so no interrupt comes between it and HLT
+    // (SDM vol. 2B, STI): none is slept through.
+    asm volatile("sti\n\thlt\n\tcli" : : : "memory");
+}
+
+} // namespace proc::port
