@@ -3,6 +3,7 @@
 #include "arch/cpu/area.hpp"
 
 #include "arch/cpu/registers.hpp"
+#include "arch/cpu_features.hpp"
 #include "proc/port.hpp"
 
 namespace arch {
@@ -46,6 +47,8 @@ void initialise_boot_cpu() {
     cpu_areas[0] = &boot_area;
     all_stacks[0] = &boot_stacks;
     name_area(boot_stacks, boot_area);
+    boot_area.fsgsbase = cpu_features().fsgsbase;
+    boot_area.smap = cpu_features().smap;
     load_descriptors(boot_area);
 }
 

@@ -4,6 +4,7 @@
 
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
+#include "arch/cpuid.hpp"
 #include "arch/trap/frame.hpp"
 
 #include <array>
@@ -140,6 +141,8 @@ void load_system_call_registers() {
 } // namespace
 
 void load_descriptors(CpuArea& area) {
+    // CR4.MCE: without it a machine check is a reset (SDM vol. 3B, 16.3).
+    if ((cpuid(1).edx & (1U << 7)) != 0) write_cr4(read_cr4() | cr4_machine_check);
     if (gates[0].selector == 0) fill_gates();
     fill_descriptors(area);
     load_tables(area);

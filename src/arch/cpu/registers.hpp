@@ -73,27 +73,19 @@ inline void write_dr6(std::uint64_t value) { asm volatile("movq %0, %%dr6" : : "
 inline void write_dr7(std::uint64_t value) { asm volatile("movq %0, %%dr7" : : "r"(value)); }
 
 /// Bits of the control registers (SDM vol. 3A, 2.5).
-inline constexpr std::uint64_t cr0_monitor_coprocessor = 1ULL << 1;
-inline constexpr std::uint64_t cr0_emulation = 1ULL << 2;
-inline constexpr std::uint64_t cr0_task_switched = 1ULL << 3;
-inline constexpr std::uint64_t cr0_numeric_error = 1ULL << 5;
 inline constexpr std::uint64_t cr4_machine_check = 1ULL << 6;
 inline constexpr std::uint64_t cr4_global_pages = 1ULL << 7;
-inline constexpr std::uint64_t cr4_fxsr = 1ULL << 9;
-inline constexpr std::uint64_t cr4_simd_exceptions = 1ULL << 10;
-inline constexpr std::uint64_t cr4_fsgsbase = 1ULL << 16;
-inline constexpr std::uint64_t cr4_xsave = 1ULL << 18;
 
 /// Forgets the translation of one page, global ones too, and the paging-structure caches.
 inline void invalidate_page(std::uint64_t address) {
     asm volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
-/// The time-stamp counter, not read before earlier loads are done.
+/// The time-stamp counter. The processor may read it a little earlier or later than it stands.
 inline std::uint64_t read_tsc() {
     std::uint32_t low = 0;
     std::uint32_t high = 0;
-    asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+    asm volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
     return (std::uint64_t{high} << 32) | low;
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// XSAVE's area (Intel SDM vol. 1, 13.4): 512 bytes as FXSAVE's (vol. 1, 10.5.1), a header of 64, then
-// the components that XCR0 enables.
+// XSAVE's area (Intel SDM vol. 1, 13.4): 512 bytes as FXSAVE's (vol. 1, 10.5.1), a header of 64,
+// then the components that XCR0 enables.
 #include "arch/cpu/vector_state.hpp"
 
-#include "arch/cpu/registers.hpp"
+#include "arch/cpu_features.hpp"
 #include "arch/cpuid.hpp"
 #include "lib/address.hpp"
 
@@ -58,19 +58,11 @@ bool made_by_amd() {
 } // namespace
 
 void initialise_vector_units() {
-    std::uint64_t cr0 = read_cr0();
-    cr0 &= ~(cr0_emulation | cr0_task_switched);
-    cr0 |= cr0_monitor_coprocessor | cr0_numeric_error;
-    write_cr0(cr0);
-    write_cr4(read_cr4() | cr4_fxsr | cr4_simd_exceptions);
     asm volatile("fninit");
-
-    constexpr std::uint32_t xsave_bit = 1U << 26;
-    if ((cpuid(1).ecx & xsave_bit) != 0) {
-        write_cr4(read_cr4() | cr4_xsave);
+    if (cpu_features().xsave) {
         write_xcr0(choose_components());
         area_bytes = align_up(cpuid(0xd, 0).ebx, 64); // for what XCR0 enables now
-        method = (cpuid(0xd, 1).eax & 1) != 0 ? Method::xsaveopt : Method::xsave;
+        method = cpu_features().xsaveopt ? Method::xsaveopt : Method::xsave;
     }
     constexpr std::uint32_t error_pointers_bit = 1U << 2;
     keeps_error_pointers = made_by_amd() && (cpuid(0x8000'0008).ebx & error_pointers_bit) == 0;

@@ -6,7 +6,8 @@
 
 namespace arch {
 
-/// Turns the units on for this CPU: CR0, CR4 and XCR0. Called by each CPU before its first thread.
+/// Chooses what is switched (XCR0), after enable_cpu_features(). Called by each CPU before its
+/// first thread.
 void initialise_vector_units();
 
 /// Bytes of a save area: a multiple of 64, the alignment it needs.

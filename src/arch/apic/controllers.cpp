@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Interrupt controllers and processors as the MADT lists them.
+#include "arch/acpi.hpp"
+#include "arch/apic/io_apic.hpp"
+#include "arch/apic/local_apic.hpp"
+#include "arch/cpu/area.hpp"
+#include "arch/cpu/registers.hpp"
+#include "arch/cpu_features.hpp"
+#include "arch/log.hpp"
+#include "arch/panic.hpp"
+#include "lib/acpi_madt.hpp"
+
+#include <optional>
+
+namespace arch {
+
+namespace {
+
+constinit std::array<Processor, vm::port::cpu_limit> processor_list{};
+constinit std::size_t processor_count = 0;
+
+std::optional<lib::MadtReader> open_madt() {
+    const lib::AcpiTables* const acpi = acpi_tables();
+    if (acpi == nullptr) return {};
+    const auto table = acpi->find("APIC");
+    if (!table) return {};
+    auto reader = lib::MadtReader::open(*table);
+    if (!reader) return {};
+    return *reader;
+}
+
+void take(const lib::MadtEntry& entry) {
+    using Kind = lib::MadtEntry::Kind;
+    switch (entry.kind) {
+    case Kind::processor:
+        if (entry.enabled && processor_count < processor_list.size())
+            processor_list[processor_count++] = {entry.apic_id, entry.processor_id};
+        break;
+    case Kind::io_apic:
+        if (!io_apic::add(entry.address, entry.interrupt_base))
+            log("I/O APIC {}: not usable", entry.io_apic_id);
+        break;
+    case Kind::interrupt_override:
+        io_apic::override_isa(entry.isa_interrupt,
+                              {.global = entry.global_interrupt,
+                               .active_low = entry.polarity == lib::Polarity::active_low,
+                               .level = entry.trigger == lib::Trigger::level});
+        break;
+    case Kind::nmi_source:
+    case Kind::local_nmi:
+    case Kind::other: break;
+    }
+}
+
+} // namespace
+
+std::span<const Processor> processors() { return std::span(processor_list).first(processor_count); }
+
+void initialise_interrupt_controllers() {
+    if (!cpu_features().apic) panic("this processor has no local APIC");
+    constexpr std::uint64_t base_address = 0x000f'ffff'ffff'f000;
+    PhysAddr base{read_msr(Msr::apic_base) & base_address};
+
+    std::optional<lib::MadtReader> madt = open_madt();
+    if (!madt) log("ACPI: no table of interrupt controllers");
+    if (!madt || madt->has_8259()) io_apic::silence_pics();
+    if (madt && madt->local_apic().value != 0) base = madt->local_apic();
+    if (!local_apic::initialise(base)) panic("the local APIC can't be mapped");
+    this_cpu().apic_id = local_apic::id();
+    if (!madt) return;
+    while (const std::optional<lib::MadtEntry> entry = madt->next()) take(*entry);
+    log("interrupts: {} processors, boot CPU has local APIC {}{}", processor_count,
+        this_cpu().apic_id, cpu_features().x2apic ? " (x2APIC)" : "");
+}
+
+} // namespace arch

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Scaled time: nanoseconds = (TSC - start) * 2^32 * 10^9 / frequency / 2^32.
+#include "arch/time/clock.hpp"
+
+#include "arch/apic/local_apic.hpp"
+#include "arch/cpu/area.hpp"
+#include "arch/cpu/registers.hpp"
+#include "arch/cpu_features.hpp"
+#include "arch/log.hpp"
+#include "arch/time/calibration.hpp"
+#include "arch/trap/interrupts.hpp"
+#include "proc/port.hpp"
+
+#include <algorithm>
+
+namespace arch {
+
+namespace {
+
+__extension__ using Wide = unsigned __int128;
+
+constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
+constexpr std::uint64_t no_alarm = ~0ULL;
+
+/// A factor with 32 binary places.
+struct Scale {
+    std::uint64_t factor = 0;
+    static Scale ratio(std::uint64_t to, std::uint64_t from) {
+        return {static_cast<std::uint64_t>((Wide{to} << 32) / from)};
+    }
+    std::uint64_t operator()(std::uint64_t value) const {
+        return static_cast<std::uint64_t>((Wide{value} * factor) >> 32);
+    }
+};
+
+constinit std::uint64_t start = 0;
+constinit Scale tsc_to_nanoseconds{};
+constinit Scale nanoseconds_to_tsc{};
+constinit Scale nanoseconds_to_timer{};
+constinit bool deadline_timer = false;
+
+/// Starts this CPU's timer for its alarm; it may ring early, where its count has too few bits.
+void start_alarm(const CpuArea& area) {
+    if (area.alarm == no_alarm) {
+        if (deadline_timer) {
+            write_msr(Msr::tsc_deadline, 0);
+        } else {
+            local_apic::start_timer(0);
+        }
+        return;
+    }
+    if (deadline_timer) {
+        // A time that has passed rings at once; rounded up, so that it does not ring before.
+        write_msr(Msr::tsc_deadline, start + nanoseconds_to_tsc(area.alarm) + 1);
+        return;
+    }
+    constexpr std::uint64_t longest = 0xffff'ffff;
+    const std::uint64_t now = proc::port::now();
+    const std::uint64_t left =
+        std::min(area.alarm > now ? area.alarm - now : 0, nanoseconds_per_second);
+    local_apic::start_timer(
+        static_cast<std::uint32_t>(std::min(nanoseconds_to_timer(left) + 1, longest)));
+}
+
+void ring() {
+    CpuArea& area = this_cpu();
+    if (area.alarm == no_alarm) return; // taken back while the interrupt was on its way
+    if (proc::port::now() < area.alarm) return start_alarm(area);
+    area.alarm = no_alarm;
+    proc::handle_timer();
+}
+
+} // namespace
+
+void initialise_clock() {
+    deadline_timer = cpu_features().tsc_deadline;
+    local_apic::connect_timer(vector_timer, false);
+    const Frequencies frequencies = measure_frequencies();
+    tsc_to_nanoseconds = Scale::ratio(nanoseconds_per_second, frequencies.tsc);
+    nanoseconds_to_tsc = Scale::ratio(frequencies.tsc, nanoseconds_per_second);
+    nanoseconds_to_timer = Scale::ratio(frequencies.timer, nanoseconds_per_second);
+    start = read_tsc();
+    set_interrupt_handler(vector_timer, ring);
+    if (deadline_timer) local_apic::connect_timer(vector_timer, true);
+}
+
+} // namespace arch
+
+namespace proc::port {
+
+std::uint64_t now() { return arch::tsc_to_nanoseconds(arch::read_tsc() - arch::start); }
+
+void set_alarm(std::uint64_t nanoseconds) {
+    arch::CpuArea& area = arch::this_cpu();
+    if (area.alarm == nanoseconds) return;
+    area.alarm = nanoseconds;
+    arch::start_alarm(area);
+}
+
+} // namespace proc::port
