@@ -4,47 +4,32 @@
 
 #include "arch/boot/boot_information.hpp"
 #include "arch/layout.hpp"
-#include "arch/log.hpp"
 #include "arch/panic_report.hpp"
-
-#include <optional>
 
 namespace arch {
 
 namespace {
 
-constinit std::optional<lib::AcpiTables> tables{};
-
 Result<lib::Bytes> read_physical(void*, PhysAddr address, std::uint64_t length) {
     if (address.value >= layout::direct_map_bytes ||
         length > layout::direct_map_bytes - address.value)
-        return Error::bad_address;
+        return Error::bad_format;
     const ControlRegisters control = ControlRegisters::read();
     const auto start = reinterpret_cast<std::uint64_t>(layout::direct(address));
     for (std::uint64_t page = align_down(start, page_size); page < start + length;
          page += page_size) {
-        if (!peek({page}, control)) return Error::bad_address;
+        if (!peek({page}, control)) return Error::bad_format;
     }
     return lib::Bytes{static_cast<const std::byte*>(layout::direct(address)), length};
 }
 
 } // namespace
 
-void initialise_acpi() {
+Result<lib::AcpiTables> open_acpi_tables() {
     const auto& rsdp = boot_information().rsdp;
-    if (!rsdp) {
-        log("ACPI: no root pointer");
-        return;
-    }
-    auto opened =
-        lib::AcpiTables::open({read_physical, nullptr}, lib::Bytes{rsdp->bytes.data(), rsdp->size});
-    if (!opened) {
-        log("ACPI: {}", describe(opened.error()));
-        return;
-    }
-    tables.emplace(*opened);
+    if (!rsdp) return Error::not_found;
+    return lib::AcpiTables::open({.read = read_physical},
+                                 lib::Bytes{rsdp->bytes}.first(rsdp->size));
 }
-
-const lib::AcpiTables* acpi_tables() { return tables ? &*tables : nullptr; }
 
 } // namespace arch

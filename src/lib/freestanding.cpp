@@ -11,6 +11,7 @@ void* memset(void* to, int value, std::size_t bytes);
 int memcmp(const void* left, const void* right, std::size_t bytes);
 void* memchr(const void* from, int value, std::size_t bytes);
 std::size_t strlen(const char* text);
+int __popcountdi2(std::int64_t value);
 
 /// Whole words first: emulators and processors alike count and charge by the item.
 void* memcpy(void* to, const void* from, std::size_t bytes) {
@@ -66,6 +67,15 @@ std::size_t strlen(const char* text) {
     std::size_t length = 0;
     while (text[length] != 0) ++length;
     return length;
+}
+
+/// Bits set: std::popcount's, for processors that need not have POPCNT.
+int __popcountdi2(std::int64_t value) {
+    auto bits = static_cast<std::uint64_t>(value);
+    bits -= (bits >> 1) & 0x5555'5555'5555'5555;
+    bits = (bits & 0x3333'3333'3333'3333) + ((bits >> 2) & 0x3333'3333'3333'3333);
+    bits = (bits + (bits >> 4)) & 0x0f0f'0f0f'0f0f'0f0f;
+    return static_cast<int>((bits * 0x0101'0101'0101'0101) >> 56);
 }
 
 } // extern "C"

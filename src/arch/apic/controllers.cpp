@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Interrupt controllers and processors as the MADT lists them.
+#include "arch/apic/controllers.hpp"
+
 #include "arch/acpi.hpp"
 #include "arch/apic/io_apic.hpp"
 #include "arch/apic/local_apic.hpp"
@@ -10,6 +12,7 @@
 #include "arch/panic.hpp"
 #include "lib/acpi_madt.hpp"
 
+#include <array>
 #include <optional>
 
 namespace arch {
@@ -19,14 +22,9 @@ namespace {
 constinit std::array<Processor, vm::port::cpu_limit> processor_list{};
 constinit std::size_t processor_count = 0;
 
-std::optional<lib::MadtReader> open_madt() {
-    const lib::AcpiTables* const acpi = acpi_tables();
-    if (acpi == nullptr) return {};
-    const auto table = acpi->find("APIC");
-    if (!table) return {};
-    auto reader = lib::MadtReader::open(*table);
-    if (!reader) return {};
-    return *reader;
+Result<lib::MadtReader> open_madt() {
+    const lib::AcpiTables tables = TRY(open_acpi_tables());
+    return lib::MadtReader::open(TRY(tables.find("APIC")));
 }
 
 void take(const lib::MadtEntry& entry) {
@@ -61,8 +59,8 @@ void initialise_interrupt_controllers() {
     constexpr std::uint64_t base_address = 0x000f'ffff'ffff'f000;
     PhysAddr base{read_msr(Msr::apic_base) & base_address};
 
-    std::optional<lib::MadtReader> madt = open_madt();
-    if (!madt) log("ACPI: no table of interrupt controllers");
+    auto madt = open_madt();
+    if (!madt) log("ACPI: no table of interrupt controllers: {}", madt.error());
     if (!madt || madt->has_8259()) io_apic::silence_pics();
     if (madt && madt->local_apic().value != 0) base = madt->local_apic();
     if (!local_apic::initialise(base)) panic("the local APIC can't be mapped");

@@ -4,8 +4,8 @@
 #include "arch/boot/paging.hpp"
 #include "arch/boot/stack_guard.hpp"
 #include "arch/cpu_features.hpp"
-#include "arch/debug_exit.hpp"
 #include "arch/log.hpp"
+#include "arch/main.hpp"
 #include "arch/serial.hpp"
 
 #include <cstdint>
@@ -27,8 +27,7 @@ void start(std::uint32_t protocol, std::uint32_t information) {
     log_cpu_features();
     read_boot_information(BootProtocol{protocol}, PhysAddr{information});
     initialise_memory();
-    debug_exit(ExitStatus::success);
-    while (true) asm volatile("hlt");
+    run_machine();
 }
 
 } // namespace arch

@@ -25,8 +25,12 @@ constexpr std::uint64_t no_alarm = ~0ULL;
 /// A factor with 32 binary places.
 struct Scale {
     std::uint64_t factor = 0;
+    /// to / from; the quotient fits where `to` is less than 2^32 times `from`.
     static Scale ratio(std::uint64_t to, std::uint64_t from) {
-        return {static_cast<std::uint64_t>((Wide{to} << 32) / from)};
+        std::uint64_t quotient = to << 32;
+        std::uint64_t rest = to >> 32;
+        asm("divq %2" : "+a"(quotient), "+d"(rest) : "r"(from) : "cc");
+        return {quotient};
     }
     std::uint64_t operator()(std::uint64_t value) const {
         return static_cast<std::uint64_t>((Wide{value} * factor) >> 32);

@@ -25,43 +25,34 @@ constexpr std::size_t hpet_counter = 0xf0 / 4;
 constexpr std::uint64_t femtoseconds_per_second = 1'000'000'000'000'000;
 constexpr std::uint32_t hpet_period_max = 100'000'000; // the specification's: 100 ns
 
-bool find_hpet(ReferenceClock& clock) {
-    const lib::AcpiTables* const acpi = acpi_tables();
-    if (acpi == nullptr) return false;
-    const auto table = acpi->find("HPET");
-    if (!table) return false;
-    const auto description = lib::read_acpi_hpet(*table);
-    if (!description || description->address.value == 0) return false;
-    const auto window = map_device(description->address, 0x400);
-    if (!window) return false;
-    hpet = static_cast<volatile std::uint32_t*>(*window);
+Result<ReferenceClock> find_hpet() {
+    const lib::AcpiTables tables = TRY(open_acpi_tables());
+    const lib::AcpiHpet description = TRY(lib::read_acpi_hpet(TRY(tables.find("HPET"))));
+    if (description.address.value == 0) return Error::not_found;
+    hpet = static_cast<volatile std::uint32_t*>(TRY(map_device(description.address, 0x400)));
     const std::uint32_t period = hpet[hpet_period];
-    if (period == 0 || period > hpet_period_max) return false;
+    if (period == 0 || period > hpet_period_max) return Error::unsupported;
     hpet[hpet_configuration] = hpet[hpet_configuration] | 1;
     // The low half alone: always read at once, and wraps after 40 seconds or more.
-    clock = {"HPET", femtoseconds_per_second / period, 0xffff'ffff,
-             [] { return std::uint64_t{hpet[hpet_counter]}; }};
-    return true;
+    return ReferenceClock{"HPET", femtoseconds_per_second / period, 0xffff'ffff,
+                          [] { return std::uint64_t{hpet[hpet_counter]}; }};
 }
 
-bool find_acpi_timer(ReferenceClock& clock) {
-    const lib::AcpiTables* const acpi = acpi_tables();
-    if (acpi == nullptr) return false;
-    const auto table = acpi->find("FACP");
-    if (!table) return false;
-    const auto fixed = lib::read_acpi_fixed(*table);
-    if (!fixed || !fixed->timer.present()) return false;
-    clock = {"ACPI timer", 3'579'545, fixed->timer_is_32_bit ? 0xffff'ffffU : 0xff'ffffU, nullptr};
-    if (fixed->timer.space == lib::AcpiRegister::Space::port) {
-        timer_port = static_cast<std::uint16_t>(fixed->timer.address);
+Result<ReferenceClock> find_acpi_timer() {
+    const lib::AcpiTables tables = TRY(open_acpi_tables());
+    const lib::AcpiFixed fixed = TRY(lib::read_acpi_fixed(TRY(tables.find("FACP"))));
+    if (!fixed.timer.present()) return Error::not_found;
+    ReferenceClock clock{"ACPI timer", 3'579'545, fixed.timer_is_32_bit ? 0xffff'ffffU : 0xff'ffffU,
+                         nullptr};
+    if (fixed.timer.space == lib::AcpiRegister::Space::port) {
+        timer_port = static_cast<std::uint16_t>(fixed.timer.address);
         clock.read = [] { return std::uint64_t{in32(timer_port)}; };
     } else {
-        const auto window = map_device({fixed->timer.address}, 4);
-        if (!window) return false;
-        timer_memory = static_cast<volatile const std::uint32_t*>(*window);
+        timer_memory =
+            static_cast<volatile const std::uint32_t*>(TRY(map_device({fixed.timer.address}, 4)));
         clock.read = [] { return std::uint64_t{*timer_memory}; };
     }
-    return true;
+    return clock;
 }
 
 /// Channel 2, whose gate software controls (port 0x61), counts down from 65536 again and again.
@@ -85,8 +76,8 @@ ReferenceClock start_pit() {
 
 std::span<const ReferenceClock> find_reference_clocks() {
     std::size_t count = 0;
-    if (find_hpet(clocks[count])) ++count;
-    if (find_acpi_timer(clocks[count])) ++count;
+    if (const auto clock = find_hpet()) clocks[count++] = *clock;
+    if (const auto clock = find_acpi_timer()) clocks[count++] = *clock;
     if (count == 0) clocks[count++] = start_pit();
     return std::span(clocks).first(count);
 }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The order of initialisation, behind the first steps (arch/boot/start.cpp).
+#include "arch/main.hpp"
+
+#include "arch/apic/controllers.hpp"
+#include "arch/boot/paging.hpp"
+#include "arch/cpu/area.hpp"
+#include "arch/cpu/vector_state.hpp"
+#include "arch/layout.hpp"
+#include "arch/log.hpp"
+#include "arch/panic.hpp"
+#include "arch/time/clock.hpp"
+#include "proc/port.hpp"
+#include "vm/commit.hpp"
+#include "vm/frames.hpp"
+#include "vm/space.hpp"
+
+namespace vm::port {
+constinit std::uintptr_t direct_map = arch::layout::direct_map.value;
+} // namespace vm::port
+
+namespace arch {
+
+namespace {
+
+/// Frames and the kernel's space in the map's hands. Tables and descriptors need frames that are
+/// not charged yet, so what is promised stays a little below what there is.
+void start_map() {
+    auto* const records = reinterpret_cast<vm::Frame*>(layout::frame_records.value);
+    vm::initialise_frames(usable_memory(), records, frame_count());
+    vm::set_commit_limit({vm::frame_statistics().total});
+    const auto adopted =
+        vm::kernel_space().adopt_kernel(kernel_root(), kernel_root_levels(), layout::dynamic);
+    if (!adopted) panic("no memory for the kernel's address space");
+}
+
+} // namespace
+
+void run_machine() {
+    initialise_boot_cpu();
+    start_map();
+    initialise_vector_units();
+    initialise_interrupt_controllers();
+    initialise_clock();
+    proc::run();
+}
+
+} // namespace arch
