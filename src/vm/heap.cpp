@@ -59,18 +59,23 @@ Result<void*> heap_allocate(std::size_t bytes) {
     }
     const std::size_t index = class_of(bytes);
     const std::size_t size = classes[index];
-    auto pool = heap.lock();
-    if (pool->free[index] == nullptr) {
+    while (true) {
+        {
+            auto pool = heap.lock();
+            if (Piece* const piece = pool->free[index]; piece != nullptr) {
+                pool->free[index] = piece->next;
+                return piece;
+            }
+        }
+        // Mapping takes table locks, so not under the heap's: another CPU may do the same.
         const VirtRange chunk = TRY(grow(chunk_bytes));
+        auto pool = heap.lock();
         for (std::uint64_t at = 0; at + size <= chunk.bytes(); at += size) {
             auto* piece = reinterpret_cast<Piece*>(chunk.start.value + at);
             piece->next = pool->free[index];
             pool->free[index] = piece;
         }
     }
-    Piece* piece = pool->free[index];
-    pool->free[index] = piece->next;
-    return piece;
 }
 
 void heap_free(void* memory, std::size_t bytes) {

@@ -27,8 +27,8 @@ struct alignas(64) CpuArea {
     std::uint8_t user_return_work = 0; ///< proc::before_user_return is wanted
     bool fsgsbase = false;             ///< user code may change FS and GS base
     bool smap = false;                 ///< user memory is out of reach without STAC
-    std::uint64_t root = 0;   ///< CR3 as loaded
-    std::uint64_t alarm = ~0ULL; ///< nanoseconds; ~0: none
+    std::uint64_t root = 0;            ///< CR3 as loaded
+    std::uint64_t alarm = ~0ULL;       ///< nanoseconds; ~0: none
     std::uint32_t apic_id = 0;
 
     // Counters, for tests and figures.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the map and the system calls ask of memory: pages, flushes, user copies.
+#include "proc/port.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
-#include "proc/port.hpp"
 #include "vm/port.hpp"
 
 namespace arch {
@@ -18,8 +18,8 @@ namespace {
 constexpr std::uint64_t single_page_limit = 32;
 
 Result<void> copy_user(void* to, const void* from, std::size_t bytes) {
-    const bool failed = this_cpu().smap ? arch_copy_user_smap(to, from, bytes)
-                                        : arch_copy_user(to, from, bytes);
+    const bool failed =
+        this_cpu().smap ? arch_copy_user_smap(to, from, bytes) : arch_copy_user(to, from, bytes);
     if (failed) [[unlikely]]
         return Error::bad_address;
     return {};
