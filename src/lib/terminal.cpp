@@ -5,15 +5,6 @@
 #include <algorithm>
 
 namespace lib {
-namespace {
-
-/// Marks that join the character before them: they take no cell, and are not shown.
-constexpr bool takes_no_cell(char32_t c) {
-    return (c >= 0x0300 && c <= 0x036F) || (c >= 0x200B && c <= 0x200F) || c == 0x2060 ||
-           (c >= 0xFE00 && c <= 0xFE0F) || c == 0xFEFF;
-}
-
-} // namespace
 
 void Terminal::attach(std::span<Cell> storage, unsigned columns, unsigned rows) {
     rendition_ = {};
@@ -58,7 +49,7 @@ void Terminal::accept(char32_t c) {
 }
 
 void Terminal::print(char32_t c) {
-    if (takes_no_cell(c)) return;
+    if (cells_of(c) == 0) return;
     if (wrap_pending_) {
         move_to(0, cursor_.row);
         index();

@@ -60,6 +60,14 @@ struct Utf8Bytes {
     return {{static_cast<char>(0xF0 | (c >> 18)), tail(12), tail(6), tail(0)}, 4};
 }
 
+/// The cells of a terminal that a character takes: 1, or 0 for marks that join the one before
+/// them, which are not shown. (East Asian wide characters have no glyphs here, and take 1.)
+[[nodiscard]] constexpr unsigned cells_of(char32_t c) {
+    const bool joins = (c >= 0x0300 && c <= 0x036F) || (c >= 0x200B && c <= 0x200F) ||
+                       c == 0x2060 || (c >= 0xFE00 && c <= 0xFE0F) || c == 0xFEFF;
+    return joins ? 0 : 1;
+}
+
 /// The number of code points in `text`, each wrong part counted as one.
 [[nodiscard]] std::size_t count_code_points(std::string_view text);
 
