@@ -4,8 +4,12 @@
 
 #include "arch/apic/controllers.hpp"
 #include "arch/boot/paging.hpp"
+#include "arch/console/screen.hpp"
+#include "arch/console/serial_input.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/vector_state.hpp"
+#include "arch/keyboard.hpp"
+#include "arch/ktest/ktest.hpp"
 #include "arch/layout.hpp"
 #include "arch/log.hpp"
 #include "arch/panic.hpp"
@@ -42,6 +46,10 @@ void run_machine() {
     initialise_vector_units();
     initialise_interrupt_controllers();
     initialise_clock();
+    screen::initialise();
+    keyboard::initialise();
+    console::initialise_serial_input();
+    ktest::obey_boot_words();
     proc::run();
 }
 

@@ -13,6 +13,9 @@ struct TrapFrame;
 /// of a panic, and stops this CPU. May be called anywhere, with any lock held, and within a panic.
 [[noreturn]] void panic(std::string_view what,
                         std::source_location where = std::source_location::current());
+/// The same for a place that is known in words only.
+[[noreturn]] void panic_at(std::string_view what, const char* file, unsigned line,
+                           const char* function);
 /// The same for a trap that the kernel can't answer: its registers, the entries of the address that
 /// faulted, and a backtrace from there. A null frame is allowed: there was none.
 [[noreturn]] void panic(const TrapFrame* frame, std::string_view what);

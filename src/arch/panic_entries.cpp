@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A panic's view of the map: the entries on the way to an address, in words.
-#include "arch/layout.hpp"
 #include "arch/log.hpp"
 #include "arch/panic_report.hpp"
+#include "arch/table_walk.hpp"
 #include "vm/entry.hpp"
 #include "vm/space.hpp"
 
 #include <array>
-#include <bit>
 #include <string_view>
 
 namespace arch {
@@ -17,43 +16,9 @@ using vm::Entry;
 using vm::EntryKind;
 using vm::Level;
 
-constexpr std::uint64_t cr3_frame_mask = 0x000f'ffff'ffff'f000;
-constexpr std::uint64_t cr4_la57 = 1ULL << 12;
-
 /// The SDM's names, by level.
 constexpr std::array<std::string_view, vm::level_max + 1> table_names{"",     "pt",   "pd",
                                                                       "pdpt", "pml4", "pml5"};
-
-Level top_level(const ControlRegisters& control) { return (control.cr4 & cr4_la57) != 0 ? 5 : 4; }
-
-bool is_canonical(VirtAddr address, Level levels) {
-    const unsigned unused = 64 - vm::level_shift(levels + 1);
-    const auto shifted = static_cast<std::int64_t>(address.value << unused);
-    return static_cast<std::uint64_t>(shifted >> unused) == address.value;
-}
-
-/// The table's entry, through the direct map. A frame that the map can't cover is none.
-std::optional<Entry> read_entry(PhysAddr table, unsigned index) {
-    if (table.value >= layout::direct_map_bytes) return std::nullopt;
-    const auto* words = static_cast<const volatile std::uint64_t*>(layout::direct(table));
-    return std::bit_cast<Entry>(words[index]);
-}
-
-/// Calls visit(entry, level, index) from the top down to where the walk ends. False: a table's
-/// frame can't be read.
-template <typename Visit>
-bool walk(VirtAddr address, const ControlRegisters& control, Visit visit) {
-    PhysAddr table{control.cr3 & cr3_frame_mask};
-    for (Level level = top_level(control); level > 0; --level) {
-        const unsigned index = vm::level_index(address, level);
-        const std::optional<Entry> entry = read_entry(table, index);
-        if (!entry) return false;
-        visit(*entry, level, index);
-        if (!entry->is_table(level)) return true;
-        table = entry->frame();
-    }
-    return true;
-}
 
 std::string_view access_words(vm::Access access) {
     if (access.writable()) return "rw-";
@@ -105,22 +70,16 @@ void log_entry(const Entry& entry, Level level, unsigned index) {
 
 } // namespace
 
-void report_entries(VirtAddr address, const ControlRegisters& control) {
+void report_entries(VirtAddr address) {
     log("entries of {:016}:", address);
-    if (!is_canonical(address, top_level(control))) {
-        log("  none: not a canonical address");
-        return;
-    }
-    if (!walk(address, control, log_entry)) log("  a table outside of all memory: damaged");
+    const TableWalk walk{address};
+    if (!walk.canonical()) log("  none: not a canonical address");
+    for (const TableWalk::Step& step : walk.steps()) log_entry(step.entry, step.level, step.index);
+    if (!walk.sound()) log("  the next table is outside of all memory: damaged");
 }
 
-std::optional<std::uint64_t> peek(VirtAddr address, const ControlRegisters& control) {
-    if (address.value % 8 != 0 || !is_canonical(address, top_level(control))) return std::nullopt;
-    bool mapped = false;
-    walk(address, control, [&](const Entry& entry, Level level, unsigned) {
-        mapped = entry.is_leaf(level) && !entry.user();
-    });
-    if (!mapped) return std::nullopt;
+std::optional<std::uint64_t> peek(VirtAddr address) {
+    if (address.value % 8 != 0 || !TableWalk{address}.kernel_readable()) return std::nullopt;
     return *reinterpret_cast<const volatile std::uint64_t*>(address.value);
 }
 

@@ -37,10 +37,12 @@ void report_selector(std::uint64_t error) {
         (error & 1) != 0 ? ", by an event from outside" : "");
 }
 
-void log_function(std::uint64_t address) {
+/// `after`: by how much the address lies behind the instruction meant. A call may be its function's
+/// last instruction, and then it returns to where the next function starts.
+void log_function(std::uint64_t address, std::uint64_t after) {
     std::uint64_t offset = 0;
-    if (const char* name = symbol_name(address, &offset); name != nullptr) {
-        log("  {:016x} {} + {}", address, name, offset);
+    if (const char* name = symbol_name(address - after, &offset); name != nullptr) {
+        log("  {:016x} {} + {}", address, name, offset + after);
     } else {
         log("  {:016x}", address);
     }
@@ -81,9 +83,8 @@ void report_control_registers(const ControlRegisters& control) {
 }
 
 void report_backtrace(std::uint64_t instruction, std::uint64_t frame_pointer) {
-    const ControlRegisters control = ControlRegisters::read();
     log("backtrace:");
-    if (instruction != 0) log_function(instruction);
+    if (instruction != 0) log_function(instruction, 0);
     // A frame: the caller's frame pointer, then the address to which the function returns. Frames
     // lie one above the other: a chain that goes down is damaged, or another stack's.
     for (unsigned depth = 0; depth < backtrace_limit && frame_pointer != 0; ++depth) {
@@ -91,14 +92,14 @@ void report_backtrace(std::uint64_t instruction, std::uint64_t frame_pointer) {
             log("  (user code)");
             return;
         }
-        const std::optional<std::uint64_t> next = peek(VirtAddr{frame_pointer}, control);
-        const std::optional<std::uint64_t> caller = peek(VirtAddr{frame_pointer + 8}, control);
+        const std::optional<std::uint64_t> next = peek(VirtAddr{frame_pointer});
+        const std::optional<std::uint64_t> caller = peek(VirtAddr{frame_pointer + 8});
         if (!next || !caller) {
             log("  (no frame at {:x})", frame_pointer);
             return;
         }
         if (*caller == 0) return;
-        log_function(*caller);
+        log_function(*caller, 1);
         if (*next != 0 && *next <= frame_pointer) {
             log("  (the next frame, {:x}, does not lie above)", *next);
             return;

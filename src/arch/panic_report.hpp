@@ -22,12 +22,12 @@ void report_trap(const TrapFrame& frame, const ControlRegisters& control);
 void report_registers(const TrapFrame& frame);
 void report_control_registers(const ControlRegisters& control);
 /// The entries that lead to `address` in the paging structure that CR3 names, level by level.
-void report_entries(VirtAddr address, const ControlRegisters& control);
+void report_entries(VirtAddr address);
 /// Function names from `instruction` outwards, along the saved frame pointers from `frame_pointer`.
 void report_backtrace(std::uint64_t instruction, std::uint64_t frame_pointer);
 
 /// The 8 bytes at `address`, which must be a multiple of 8; nothing if it is not mapped. Looks at
 /// the paging structure first, so it never faults while that is sound.
-std::optional<std::uint64_t> peek(VirtAddr address, const ControlRegisters& control);
+std::optional<std::uint64_t> peek(VirtAddr address);
 
 } // namespace arch

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The ways into a panic that compiled code has.
-#include "arch/log.hpp"
 #include "arch/panic.hpp"
 
 extern "C" {
@@ -19,8 +18,8 @@ namespace std {
 /// Called by span, array and their kin for an index out of bounds.
 void __glibcxx_assert_fail(const char* file, int line, const char* function,
                            const char* condition) noexcept {
-    arch::log("{}:{}, in {}:", file, line, function);
-    arch::panic(condition == nullptr ? "unreachable code reached" : condition);
+    arch::panic_at(condition == nullptr ? "unreachable code reached" : condition, file,
+                   static_cast<unsigned>(line), function);
 }
 
 } // namespace std

@@ -11,6 +11,7 @@ namespace proc {
 [[gnu::weak]] void handle_console_input() {}
 [[gnu::weak]] void thread_started() {}
 [[gnu::weak]] void before_user_return() {}
+[[gnu::weak]] Identity running_process() { return {}; }
 [[gnu::weak]] void run() {
     arch::log("no processes");
     arch::debug_exit(arch::ExitStatus::success);

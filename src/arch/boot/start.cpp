@@ -3,6 +3,7 @@
 #include "arch/boot/boot_information.hpp"
 #include "arch/boot/paging.hpp"
 #include "arch/boot/stack_guard.hpp"
+#include "arch/console/screen.hpp"
 #include "arch/cpu_features.hpp"
 #include "arch/log.hpp"
 #include "arch/main.hpp"
@@ -21,6 +22,7 @@ void start(std::uint32_t protocol, std::uint32_t information) {
     initialise_stack_guard();
     serial::initialise();
     add_log_sink(serial::write);
+    add_log_sink(screen::write); // kept until there is a screen
     log("Tabula {}", TABULA_VERSION);
     detect_cpu_features();
     enable_cpu_features();

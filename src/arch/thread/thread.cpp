@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Threads: their first stack contents, and the switch from one to another.
+#include "arch/console/screen.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu/vector_state.hpp"
@@ -130,6 +131,7 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
 }
 
 void wait_for_interrupt() {
+    screen::refresh();
     // STI takes effect after the next instruction, so no interrupt comes between it and HLT
     // (SDM vol. 2B, STI): none is slept through.
     asm volatile("sti\n\thlt\n\tcli" : : : "memory");

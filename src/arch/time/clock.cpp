@@ -3,6 +3,7 @@
 #include "arch/time/clock.hpp"
 
 #include "arch/apic/local_apic.hpp"
+#include "arch/console/screen.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu_features.hpp"
@@ -67,6 +68,7 @@ void start_alarm(const CpuArea& area) {
 }
 
 void ring() {
+    screen::refresh_if_due();
     CpuArea& area = this_cpu();
     if (area.alarm == no_alarm) return; // taken back while the interrupt was on its way
     if (proc::port::now() < area.alarm) return start_alarm(area);

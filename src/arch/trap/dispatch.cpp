@@ -7,6 +7,7 @@
 
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
+#include "arch/ktest/probe.hpp"
 #include "arch/layout.hpp"
 #include "arch/panic.hpp"
 #include "arch/trap/exception_table.hpp"
@@ -117,6 +118,7 @@ void trap_from_user(TrapFrame* frame) {
 }
 
 void trap_from_kernel(TrapFrame* frame) {
+    if (ktest::catch_fault(*frame)) return;
     const ExceptionRecord* record = find_exception_record(frame->rip);
     if (record != nullptr) {
         if (frame->vector == static_cast<std::uint64_t>(Vector::page_fault)) {

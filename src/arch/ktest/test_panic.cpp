@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The panics of the command line.
+#include "arch/ktest/test_panic.hpp"
+
+#include "arch/boot/boot_information.hpp"
+#include "arch/layout.hpp"
+#include "vm/port.hpp"
+
+#include <array>
+#include <cstdint>
+
+namespace arch::ktest {
+namespace {
+
+/// In the kernel's dynamic range, far above all that is mapped there.
+constexpr VirtAddr wild_address{layout::dynamic.end.value - 0x12345000 + 0x678};
+
+[[gnu::noinline]] std::uint64_t read_wild() {
+    return *reinterpret_cast<const volatile std::uint64_t*>(wild_address.value);
+}
+
+/// Goes down until the stack ends. The sum behind the call keeps it from becoming a loop.
+[[gnu::noinline]] std::uint64_t descend(std::uint64_t depth) {
+    volatile std::uint64_t ballast[64];
+    ballast[depth % 64] = depth;
+    if (depth == ~std::uint64_t{0}) return 0;
+    return descend(depth + 1) + ballast[depth % 64];
+}
+
+[[gnu::noinline]] int index_beyond(std::size_t index) {
+    const std::array<int, 4> numbers{1, 2, 3, 4};
+    return numbers[index];
+}
+
+} // namespace
+
+void test_panic_if_wanted() {
+    if (has_boot_word("panic")) vm::require(false, "a test of the panic");
+    if (has_boot_word("panic=fault")) static_cast<void>(read_wild());
+    if (has_boot_word("panic=stack")) static_cast<void>(descend(0));
+    volatile std::size_t index = 4;
+    if (has_boot_word("panic=array")) static_cast<void>(index_beyond(index));
+}
+
+} // namespace arch::ktest
