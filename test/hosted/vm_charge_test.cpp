@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// Commit charge: what a space is charged for, and that a promise is only made when it can be kept.
+#include "shim/check.hpp"
+#include "vm/commit.hpp"
+#include "vm/space.hpp"
+
+#include <doctest/doctest.h>
+
+namespace {
+
+using namespace vm;
+using shim::faults_of;
+using shim::Likeness;
+using shim::Machine;
+using shim::MachineOptions;
+using shim::Operation;
+using shim::range_of;
+using shim::Space;
+
+constexpr std::uint64_t gib = 1ULL << 30;
+
+MapRequest fixed(std::uint64_t address, std::uint64_t pages, Access access, bool noreserve) {
+    return {.address = VirtAddr{address},
+            .pages = {pages},
+            .placement = Placement::fixed,
+            .access = access,
+            .noreserve = noreserve};
+}
+
+/// Pages charged beside those for tables.
+std::uint64_t charged(Space& space) {
+    return space->account().charged().value - space->counts().tables;
+}
+
+} // namespace
+
+TEST_CASE("writable promises and private frames are charged, once") {
+    Machine machine;
+    Space space(machine);
+    CHECK(charged(space) == 0);
+    REQUIRE(space->map(fixed(gib, 100, Access::read_write(), false)).ok());
+    CHECK(charged(space) == 100);
+    REQUIRE(machine.write_word(*space, VirtAddr{gib}, 1) == Resolution::resolved);
+    CHECK(machine.read_word(*space, VirtAddr{gib + page_size}) == 0);
+    CHECK(charged(space) == 100);
+    REQUIRE(space->map(fixed(2 * gib, 50, Access::read(), false)).ok());
+    REQUIRE(space->map(fixed(3 * gib, 1 << 18, Access::read_execute(), false)).ok());
+    CHECK(charged(space) == 100);
+    CHECK(machine.read_word(*space, VirtAddr{2 * gib}) == 0);
+    CHECK(charged(space) == 100);
+    REQUIRE(space->populate(range_of(2 * gib, 10 * page_size)).ok());
+    CHECK(charged(space) == 110);
+    // Rights to write: charged for what holds no frame yet; and back again.
+    REQUIRE(space->protect(range_of(2 * gib, 50 * page_size), Access::read_write()).ok());
+    CHECK(charged(space) == 150);
+    REQUIRE(space->protect(range_of(2 * gib, 50 * page_size), Access::none()).ok());
+    CHECK(charged(space) == 110);
+    REQUIRE(space->discard(range_of(2 * gib, 50 * page_size)).ok());
+    CHECK(charged(space) == 100);
+    REQUIRE(space->discard(range_of(gib, 100 * page_size)).ok());
+    CHECK(charged(space) == 100);
+    REQUIRE(space->unmap(range_of(gib, 60 * page_size)).ok());
+    CHECK(charged(space) == 40);
+    REQUIRE(space->unmap(range_of(gib, 2 * gib)).ok());
+    CHECK(charged(space) == 0);
+}
+
+TEST_CASE("noreserve is charged when used") {
+    Machine machine;
+    Space space(machine);
+    REQUIRE(space->map(fixed(gib, 1 << 18, Access::read_write(), true)).ok());
+    CHECK(charged(space) == 0);
+    CHECK(machine.read_word(*space, VirtAddr{gib + 5 * page_size}) == 0);
+    CHECK(charged(space) == 0);
+    for (std::uint64_t n = 0; n < 7; ++n)
+        REQUIRE(machine.write_word(*space, VirtAddr{gib + n * page_size}, n) ==
+                Resolution::resolved);
+    CHECK(charged(space) == 7);
+    REQUIRE(space->protect(range_of(gib, gib), Access::read()).ok());
+    REQUIRE(space->protect(range_of(gib, gib), Access::read_write()).ok());
+    CHECK(charged(space) == 7);
+    REQUIRE(space->discard(range_of(gib, 3 * page_size)).ok());
+    CHECK(charged(space) == 4);
+    REQUIRE(space->unmap(range_of(gib, gib)).ok());
+    CHECK(charged(space) == 0);
+}
+
+TEST_CASE("a promise that can't be kept is refused, and changes nothing") {
+    Machine machine({.zones = MachineOptions::small_zones(), .commit_limit = {500}});
+    Space space(machine);
+    CHECK(commit_limit().value == 500);
+    const Likeness empty = Likeness::of(*space);
+    CHECK(space->map(fixed(gib, 501, Access::read_write(), false)).error() == Error::no_memory);
+    CHECK(space->map({.pages = {1 << 30}}).error() == Error::no_memory);
+    CHECK(Likeness::of(*space) == empty);
+    REQUIRE(space->map(fixed(gib, 400, Access::read_write(), false)).ok());
+    REQUIRE(space->map(fixed(2 * gib, 400, Access::read(), false)).ok());
+    const Likeness before = Likeness::of(*space);
+    CHECK(space->map(fixed(3 * gib, 200, Access::read_write(), false)).error() == Error::no_memory);
+    CHECK(space->protect(range_of(2 * gib, 400 * page_size), Access::read_write()).error() ==
+          Error::no_memory);
+    CHECK(Likeness::of(*space) == before);
+    CHECK(committed().value <= 500);
+    // What was promised is kept: no touch of it fails.
+    for (std::uint64_t n = 0; n < 400; ++n)
+        REQUIRE(machine.write_word(*space, VirtAddr{gib + n * page_size}, n) ==
+                Resolution::resolved);
+    REQUIRE(space->unmap(range_of(gib, 400 * page_size)).ok());
+    CHECK(space->protect(range_of(2 * gib, 400 * page_size), Access::read_write()).ok());
+    CHECK(faults_of(machine, *space) == "");
+}
+
+TEST_CASE("uncharged memory ends in a clean refusal when there is none") {
+    Machine machine({.zones = MachineOptions::small_zones(), .commit_limit = {200}});
+    Space space(machine);
+    REQUIRE(space->map(fixed(gib, 1000, Access::read_write(), true)).ok());
+    std::uint64_t written = 0;
+    while (written < 1000 && machine.write_word(*space, VirtAddr{gib + written * page_size},
+                                                written) == Resolution::resolved)
+        ++written;
+    CHECK(written > 100);
+    CHECK(written < 200);
+    CHECK(machine.touch(*space, VirtAddr{gib + written * page_size}, Operation::write).resolution ==
+          Resolution::no_memory);
+    // Reads still go on, and what was written is there.
+    CHECK(machine.read_word(*space, VirtAddr{gib + written * page_size}) == 0);
+    CHECK(machine.read_word(*space, VirtAddr{gib + 7 * page_size}) == 7);
+    CHECK(machine.touch(*space, VirtAddr{gib + written * page_size}, Operation::write).resolution ==
+          Resolution::no_memory);
+    REQUIRE(space->discard(range_of(gib, page_size)).ok());
+    CHECK(machine.write_word(*space, VirtAddr{gib + written * page_size}, 1) ==
+          Resolution::resolved);
+    CHECK(space->populate(range_of(gib + 500 * page_size, 100 * page_size)).error() ==
+          Error::no_memory);
+    CHECK(faults_of(machine, *space) == "");
+}
+
+TEST_CASE("a quota keeps one space from taking all") {
+    Machine machine;
+    Space poor(machine);
+    Space other(machine);
+    poor->account().set_quota({60});
+    CHECK(poor->map(fixed(gib, 100, Access::read_write(), false)).error() == Error::limit_reached);
+    CHECK(other->map(fixed(gib, 100, Access::read_write(), false)).ok());
+    CHECK(poor->map(fixed(gib, 40, Access::read_write(), false)).ok());
+    CHECK(poor->map(fixed(2 * gib, 40, Access::read_write(), false)).error() ==
+          Error::limit_reached);
+}
+
+TEST_CASE("accounts never charge more than the limit, nor lose a page") {
+    Machine machine({.cpus = 4, .commit_limit = {1000}});
+    const std::uint64_t start = committed().value;
+    const std::uint64_t room = 1000 - start;
+    Account first;
+    Account second;
+    CHECK(first.charge({room + 1}).error() == Error::no_memory);
+    CHECK(first.charged().value == 0);
+    REQUIRE(first.charge({room - 10}).ok());
+    CHECK(committed().value == 990);
+    CHECK(second.charge({11}).error() == Error::no_memory);
+    CHECK(second.charge({10}).ok());
+    CHECK(second.charge({1}).error() == Error::no_memory);
+    shim::set_cpu(3);
+    first.release({room - 10});
+    CHECK(second.charge({room - 10}).ok());
+    shim::set_cpu(0);
+    CHECK(first.charge({~0ULL}).error() == Error::no_memory);
+    CHECK(first.charge({~0ULL - 5}).error() == Error::no_memory);
+    second.release({room});
+    CHECK(second.charged().value == 0);
+    CHECK(committed().value == start);
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+// Random operations on an address space against a plain array of pages: after each one, runs,
+// contents, counts, charge and everything cached must be what the array says.
+//
+// TABULA_SEEDS sets the number of seeds, TABULA_SEED the first one.
+#include "shim/check.hpp"
+#include "shim/map_model.hpp"
+#include "vm/space.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <random>
+#include <stdexcept>
+
+namespace {
+
+using namespace vm;
+using shim::Machine;
+using shim::MachineOptions;
+using shim::MapModel;
+using shim::Space;
+using Content = MapModel::Content;
+using Part = MapModel::Part;
+
+constexpr unsigned steps = 110;
+
+struct Difference : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
+}
+
+std::string words(Access access) {
+    return {access.readable() ? 'r' : '-', access.writable() ? 'w' : '-',
+            access.executable() ? 'x' : '-'};
+}
+
+/// What a page written with a seed holds at a word; all other words are zero.
+constexpr unsigned written_words[] = {0, 200, 511};
+std::uint64_t word_of(std::uint64_t seed, unsigned index) {
+    return seed == 0 ? 0 : seed * 0x9e3779b97f4a7c15 + index;
+}
+
+class Trial {
+public:
+    explicit Trial(std::uint64_t seed) : random_(seed) {}
+
+    void run() {
+        for (unsigned step = 0; step < steps; ++step) {
+            shim::set_cpu(static_cast<unsigned>(random_() % 2));
+            if (chance(8)) {
+                machine_.mmu().load_root(port::cpu(), space_->root().value);
+                machine_.mmu().prefetch(port::cpu());
+            }
+            one();
+            compare();
+        }
+        for (std::size_t index = 0; index < model_.cells().size(); ++index) check_content(index);
+        shim::set_cpu(0);
+    }
+
+    std::string log() const { return log_; }
+
+private:
+    bool chance(unsigned one_in) { return random_() % one_in == 0; }
+
+    void require(bool holds, const std::string& what) {
+        if (!holds) throw Difference(what);
+    }
+
+    void note(const std::string& what, Part part) {
+        char text[64];
+        std::snprintf(text, sizeof text, " [%lx, %lx)", model_.range(part).start.value,
+                      model_.range(part).end.value);
+        log_ += what + text + "\n";
+    }
+
+    Part some_part() {
+        const std::size_t count = model_.cells().size();
+        const std::size_t first = random_() % count;
+        const std::size_t most = chance(6) ? count : chance(2) ? 30 : 5;
+        return {first, std::min(count, first + 1 + random_() % most)};
+    }
+
+    std::size_t some_page() {
+        for (;;) {
+            const std::size_t index = random_() % model_.cells().size();
+            if (model_.cell(index).single()) return index;
+        }
+    }
+
+    Access some_access() {
+        constexpr Access all[] = {Access::none(), Access::read(), Access::read_write(),
+                                  Access::read_execute(), Access::read_write()};
+        return all[random_() % 5];
+    }
+
+    void one() {
+        switch (random_() % 14) {
+        case 0:
+        case 1: map(Placement::fixed); break;
+        case 2: map(Placement::replace); break;
+        case 3: map_first_fit(); break;
+        case 4: unmap(); break;
+        case 5:
+        case 6: protect(); break;
+        case 7: discard(); break;
+        case 8: populate(); break;
+        case 9: search(); break;
+        case 10: nearest(); break;
+        default: touch_some(); break;
+        }
+    }
+
+    void map(Placement placement) {
+        const Part part = some_part();
+        const Access access = some_access();
+        const Ceiling ceiling =
+            chance(3) ? Ceiling::from_bits(static_cast<unsigned>(random_())) : Ceiling::all();
+        const bool noreserve = chance(2);
+        const bool guard = chance(8);
+        note("map " + words(access) + " ceiling " + std::to_string(ceiling.bits()) +
+                 (placement == Placement::fixed ? " fixed" : " replace") +
+                 (noreserve ? " noreserve" : "") + (guard ? " guard" : ""),
+             part);
+        const auto result = space_->map({.address = model_.range(part).start,
+                                         .pages = {model_.pages(part)},
+                                         .placement = placement,
+                                         .access = access,
+                                         .ceiling = ceiling,
+                                         .noreserve = noreserve,
+                                         .guard = guard});
+        if (!guard && !ceiling.allows(access)) {
+            require(!result.ok(), "a mapping beyond its ceiling");
+        } else if (placement == Placement::fixed && model_.any_mapped(part)) {
+            require(!result.ok() && result.error() == Error::already_mapped, "not already_mapped");
+        } else {
+            require(result.ok() && *result == model_.range(part).start, "map failed");
+            model_.map(part, access, ceiling, noreserve, guard);
+        }
+    }
+
+    void map_first_fit() {
+        const Part hint = some_part();
+        const std::uint64_t pages = chance(4) ? model_.pages(hint) : 1 + random_() % 40;
+        const std::uint64_t alignment = page_size << (chance(3) ? random_() % 20 : 0);
+        note("map first fit, pages " + std::to_string(pages) + " alignment " +
+                 std::to_string(alignment),
+             hint);
+        const VirtAddr from = model_.range(hint).start;
+        const auto expected = model_.first_fit(pages, alignment, from.value);
+        const auto result = space_->map(
+            {.address = from, .pages = {pages}, .alignment = alignment, .noreserve = true});
+        require(expected && result.ok() && result->value == *expected, "another first fit");
+        const std::uint64_t end = *expected + pages * page_size;
+        if (const auto part = model_.part(*expected, end))
+            model_.map(*part, Access::read_write(), Ceiling::all(), true, false);
+        else
+            require(space_->unmap({*result, VirtAddr{end}}).ok(), "unmap of the new range");
+    }
+
+    void unmap() {
+        const Part part = some_part();
+        note("unmap", part);
+        require(space_->unmap(model_.range(part)).ok(), "unmap failed");
+        model_.unmap(part);
+    }
+
+    /// What protect, discard and populate have in common.
+    bool refused(Part part, const Result<void>& result, bool allowed) {
+        const bool hole = model_.any_hole(part);
+        if (!hole && allowed) {
+            require(result.ok(), "refused");
+            return false;
+        }
+        require((hole && result.error() == Error::not_mapped) ||
+                    (!allowed && result.error() == Error::not_permitted),
+                "another error");
+        return true;
+    }
+
+    void protect() {
+        const Part part = some_part();
+        const Access access = some_access();
+        note("protect " + words(access), part);
+        const auto result = space_->protect(model_.range(part), access);
+        if (!refused(part, result, model_.allows(part, access))) model_.protect(part, access);
+    }
+
+    void discard() {
+        const Part part = some_part();
+        note("discard", part);
+        if (!refused(part, space_->discard(model_.range(part)), true)) model_.discard(part);
+    }
+
+    void populate() {
+        Part part{some_page(), 0};
+        part.last = part.first + 1;
+        while (part.last < model_.cells().size() && model_.cell(part.last).single() && !chance(6))
+            ++part.last;
+        for (std::size_t index = part.first; index < part.last; ++index) {
+            if (!model_.cell(index).mapped || model_.cell(index).guard) return;
+        }
+        note("populate", part);
+        require(space_->populate(model_.range(part)).ok(), "populate failed");
+        model_.populate(part);
+    }
+
+    void touch_some() {
+        for (std::size_t index = some_page(), count = 1 + random_() % 4;
+             count != 0 && index < model_.cells().size() && model_.cell(index).single();
+             ++index, --count)
+            touch(index);
+    }
+
+    void touch(std::size_t index) {
+        MapModel::Cell& cell = model_.cell(index);
+        const VirtAddr address{cell.start};
+        const unsigned how = static_cast<unsigned>(random_() % 5);
+        const bool write = how > 1;
+        const bool execute = how == 0;
+        note(write ? "write" : execute ? "execute" : "read", {index, index + 1});
+        const Resolution expected = model_.touch(index, write, execute);
+        const std::uint64_t seed = random_() | 1;
+        Resolution result{};
+        if (execute)
+            result = machine_.execute(*space_, address);
+        else if (!write)
+            result = machine_.touch(*space_, address + random_() % 4096, shim::Operation::read)
+                         .resolution;
+        else
+            for (const unsigned word : written_words)
+                result = machine_.write_word(*space_, address + word * 8, word_of(seed, word));
+        require(result == expected, "another resolution");
+        if (write && expected == Resolution::resolved) cell.seed = seed;
+    }
+
+    void search() {
+        const Part hint = some_part();
+        const std::uint64_t pages = chance(3) ? model_.pages(hint) : 1 + random_() % 1100;
+        const std::uint64_t alignment = page_size << (chance(2) ? random_() % 20 : 0);
+        const VirtAddr from = model_.range(hint).start;
+        note("first_fit, pages " + std::to_string(pages) + " alignment " +
+                 std::to_string(alignment),
+             hint);
+        const auto expected = model_.first_fit(pages, alignment, from.value);
+        const auto result = space_->first_fit({pages}, alignment, from);
+        require(expected && result.ok() && result->value == *expected, "another first fit");
+    }
+
+    void nearest() {
+        const Part part = some_part();
+        const VirtAddr address = model_.range(part).start + random_() % 2;
+        note("nearest", part);
+        std::optional<abi::Run> up;
+        std::optional<abi::Run> down;
+        for (const abi::Run& run : model_.runs()) {
+            if (run.end > address.value && !up) up = run;
+            if (run.start < address.value) down = run;
+        }
+        same_run(space_->nearest(address, abi::Direction::up), up, "nearest upwards");
+        same_run(space_->nearest(address, abi::Direction::down), down, "nearest downwards");
+    }
+
+    void same_run(const std::optional<abi::Run>& actual, std::optional<abi::Run> expected,
+                  const char* what) {
+        if (actual && expected) expected->levels = actual->levels;
+        require(actual.has_value() == expected.has_value() &&
+                    (!actual || shim::describe(*actual) == shim::describe(*expected)),
+                what + (actual ? ": " + shim::describe(*actual) : std::string(": none")) +
+                    (expected ? ", expected " + shim::describe(*expected) : ", expected none"));
+    }
+
+    void compare() {
+        auto runs = shim::all_runs(*space_, 1 + random_() % 20);
+        for (abi::Run& run : runs) {
+            require(run.levels != 0 && run.levels < 32, "a run of no level");
+            run.levels = 0;
+        }
+        const std::string expected = shim::describe(model_.runs());
+        const std::string actual = shim::describe(runs);
+        require(actual == expected, "runs:\n" + actual + "expected:\n" + expected);
+        require(space_->counts().anonymous == model_.own_pages(), "anonymous count");
+        const std::uint64_t charge = model_.charge() + space_->counts().tables;
+        require(space_->account().charged().value == charge,
+                "charged " + std::to_string(space_->account().charged().value) + ", expected " +
+                    std::to_string(charge));
+        const std::string faults = shim::faults_of(machine_, *space_);
+        require(faults.empty(), faults);
+        for (unsigned n = 0; n < 3; ++n) check_content(random_() % model_.cells().size());
+    }
+
+    void check_content(std::size_t index) {
+        const MapModel::Cell& cell = model_.cell(index);
+        if (cell.content == Content::none || !cell.access.readable()) return;
+        const VirtAddr page{cell.start};
+        for (const unsigned word : written_words)
+            require(machine_.read_word(*space_, page + word * 8) == word_of(cell.seed, word),
+                    "content");
+        require(machine_.read_word(*space_, page + (1 + random_() % 199) * 8) == 0, "not zero");
+    }
+
+    std::mt19937_64 random_;
+    Machine machine_{
+        {.zones = MachineOptions::small_zones(), .commit_limit = PageCount{1ULL << 40}}};
+    Space space_{machine_};
+    MapModel model_;
+    std::string log_;
+};
+
+} // namespace
+
+TEST_CASE("random operations do what a plain array of pages says") {
+    const std::uint64_t first = from_environment("TABULA_SEED", 1);
+    const std::uint64_t count = from_environment("TABULA_SEEDS", 1000);
+    for (std::uint64_t seed = first; seed < first + count; ++seed) {
+        Trial trial(seed);
+        try {
+            trial.run();
+        } catch (const std::exception& error) {
+            FAIL("seed ", seed, ": ", error.what(), "\noperations:\n", trial.log());
+        }
+    }
+    CHECK(count != 0);
+}
