@@ -53,6 +53,7 @@ Result<VirtRange> grow(std::uint64_t bytes) {
 void reset_heap() { heap.lock()->free.fill(nullptr); }
 
 Result<void*> heap_allocate(std::size_t bytes) {
+    if (bytes > kernel_space().range().bytes()) return Error::no_memory;
     if (bytes > classes.back()) {
         const VirtRange range = TRY(grow(align_up(bytes, page_size)));
         return reinterpret_cast<void*>(range.start.value);

@@ -23,28 +23,51 @@ unsigned alike_from(const TableDescriptor& table, unsigned first, bool empty) {
     return table_entries - first;
 }
 
-/// Pages free at the start (end) of a table's span.
-std::uint64_t leading_pages(const TableRef& table) {
-    const unsigned empty = alike_from(*table.descriptor, 0, true);
-    const std::uint64_t pages = empty * level_pages(table.level);
-    if (empty == table_entries || table.level == 1) return pages;
-    const Entry next = table.slots[empty].load();
-    if (!next.is_table(table.level)) return pages;
-    return pages + leading_pages(table.below(next, empty));
-}
-std::uint64_t trailing_pages(const TableRef& table) {
-    unsigned empty = 0;
-    for (unsigned word = table_entries / 64; word-- > 0;) {
-        const unsigned here = static_cast<unsigned>(std::countl_one(table.descriptor->free[word]));
-        empty += here;
-        if (here != 64) break;
+/// The same downwards: empty slots that end before `end`.
+unsigned empty_below(const TableDescriptor& table, unsigned end) {
+    unsigned at = end;
+    while (at != 0) {
+        const unsigned word = (at - 1) / 64;
+        const unsigned bits = at - word * 64;
+        const auto ones = static_cast<unsigned>(std::countl_one(table.free[word] << (64 - bits)));
+        if (ones < bits) return end - at + ones;
+        at = word * 64;
     }
-    const std::uint64_t pages = empty * level_pages(table.level);
-    if (empty == table_entries || table.level == 1) return pages;
-    const unsigned index = table_entries - 1 - empty;
-    const Entry next = table.slots[index].load();
-    if (!next.is_table(table.level)) return pages;
-    return pages + trailing_pages(table.below(next, index));
+    return end;
+}
+
+/// Pages free at the start of a table's span. Emptied tables in it are as free as empty slots.
+std::uint64_t leading_pages(const TableRef& table) {
+    std::uint64_t pages = 0;
+    for (unsigned index = 0; index < table_entries; ++index) {
+        const unsigned empty = alike_from(*table.descriptor, index, true);
+        pages += empty * level_pages(table.level);
+        index += empty;
+        if (index == table_entries || table.level == 1) return pages;
+        const Entry next = table.slots[index].load();
+        if (!next.is_table(table.level)) return pages;
+        const std::uint64_t below = leading_pages(table.below(next, index));
+        pages += below;
+        if (below != level_pages(table.level)) return pages;
+    }
+    return pages;
+}
+
+/// Pages free at the end of a table's span.
+std::uint64_t trailing_pages(const TableRef& table) {
+    std::uint64_t pages = 0;
+    for (unsigned end = table_entries; end != 0; --end) {
+        const unsigned empty = empty_below(*table.descriptor, end);
+        pages += empty * level_pages(table.level);
+        end -= empty;
+        if (end == 0 || table.level == 1) return pages;
+        const Entry next = table.slots[end - 1].load();
+        if (!next.is_table(table.level)) return pages;
+        const std::uint64_t below = trailing_pages(table.below(next, end - 1));
+        pages += below;
+        if (below != level_pages(table.level)) return pages;
+    }
+    return pages;
 }
 
 class Search {
@@ -91,9 +114,9 @@ private:
         const std::uint64_t most = child.descriptor->longest.load(std::memory_order_relaxed);
         if (most >= bytes_ >> page_bits || child.base < within_.start) return visit(child);
         // Too small inside; what is free at its two ends may still join its neighbours.
-        if (run_ < child.base || child.base == within_.start) {
-            if (extend(child.base + (leading_pages(child) << page_bits))) return true;
-        }
+        const std::uint64_t leading = leading_pages(child);
+        if (extend(child.base + (leading << page_bits))) return true;
+        if (leading == level_pages(table.level)) return false; // nothing but emptied tables
         restart(end - (trailing_pages(child) << page_bits));
         return false;
     }

@@ -150,7 +150,10 @@ TEST_CASE("what no mapping can be is refused, and changes nothing") {
         request.placement = Placement::fixed;
         CHECK(refused(request) == Error::invalid_argument);
     }
-    CHECK(refused({.pages = {1ULL << 36}, .noreserve = true}) == Error::no_space);
+    REQUIRE(space->map(fixed(gib, page_size)).ok());
+    CHECK(refused({.pages = user_range.pages(), .alignment = page_size, .noreserve = true}) ==
+          Error::no_space);
+    REQUIRE(space->unmap(range_of(gib, page_size)).ok());
     CHECK(all_runs(*space).empty());
 }
 

@@ -68,7 +68,10 @@ TEST_CASE("first fit in an empty space, every alignment") {
         check_search(space, (1ULL << (shift - 12)) + 1, 1ULL << shift, 77 * page_size);
     }
     check_search(space, user_range.bytes() / page_size, page_size, 0);
-    check_search(space, user_range.bytes() / page_size + 1, page_size, 0);
+    CHECK(space->first_fit({user_range.bytes() / page_size + 1}, page_size, {}).error() ==
+          Error::invalid_argument);
+    CHECK(space->first_fit({0}, page_size, {}).error() == Error::invalid_argument);
+    CHECK(space->first_fit({1}, 24, {}).error() == Error::invalid_argument);
     check_search(space, 1, page_size, user_range.end.value - page_size);
     check_search(space, 1, page_size, user_range.end.value);
     check_search(space, 2, page_size, user_range.end.value - page_size);

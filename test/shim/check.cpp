@@ -3,12 +3,9 @@
 #include "shim/check.hpp"
 
 #include "vm/commit.hpp"
+#include "vm/validate.hpp"
 
 #include <cstdio>
-
-#if __has_include("vm/validate.hpp")
-#include "vm/validate.hpp"
-#endif
 
 namespace shim {
 
@@ -89,6 +86,18 @@ Likeness Likeness::of(const vm::AddressSpace& space) {
     return {picture(space), space.account().charged().value, space.counts().anonymous};
 }
 
+std::uint64_t promised_tables(const vm::AddressSpace& space) {
+    std::uint64_t sum = 0;
+    for_each_user_entry(space, [&](std::uint64_t entry, unsigned level) {
+        constexpr std::uint64_t write_right = 1ULL << 59;
+        constexpr std::uint64_t noreserve = 1ULL << 57;
+        const bool charged = (entry & (bits::present | noreserve | write_right)) == write_right;
+        // Below one entry: a table, 512 more, 512 times as many more …
+        for (std::uint64_t below = 1; charged && level > 1; --level, below *= 512) sum += below;
+    });
+    return sum;
+}
+
 EntryCounts count_entries(Machine&, const vm::AddressSpace& space) {
     EntryCounts counts{.tables = 1};
     for_each_user_entry(space, [&](std::uint64_t entry, unsigned level) {
@@ -104,6 +113,7 @@ EntryCounts count_entries(Machine&, const vm::AddressSpace& space) {
 
 std::string faults_of(Machine& machine, const vm::AddressSpace& space) {
     std::string text = machine.complaints(space);
+    if (const char* problem = vm::validate(space)) text += std::string(problem) + "\n";
     std::uint64_t anonymous = 0;
     for_each_user_entry(space, [&](std::uint64_t entry, unsigned level) {
         if ((entry & bits::present) == 0) return;

@@ -50,6 +50,9 @@ struct EntryCounts {
 };
 EntryCounts count_entries(Machine& machine, const vm::AddressSpace& space);
 
+/// Tables that are charged but not made yet: those below large entries that are promised writable.
+std::uint64_t promised_tables(const vm::AddressSpace& space);
+
 inline VirtRange range_of(std::uint64_t start, std::uint64_t bytes) {
     return {VirtAddr{start}, VirtAddr{start + bytes}};
 }
