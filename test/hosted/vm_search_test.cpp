@@ -140,7 +140,7 @@ TEST_CASE("first fit equals a naive scan in random maps") {
             if (class_of < 9) return 1 + random() % 3000;
             return 1 + random() % 600'000;
         };
-        for (unsigned step = 0; step < 400; ++step) {
+        for (unsigned step = 0; step < 150; ++step) {
             const std::uint64_t address =
                 random() % 2 == 0 ? low + (random() % (6 * gib / page_size)) * page_size
                                   : 512 * gib - 500 * page_size + (random() % 1000) * page_size;
