@@ -207,6 +207,7 @@ TEST_CASE("the kernel's own space maps, protects and unmaps like any other") {
     REQUIRE(at.ok());
     CHECK(at->value >= shim::kernel_range.start.value);
     REQUIRE(space.populate({*at, *at + 600 * page_size}).ok());
+    port::kernel_mapped({*at, *at + 600 * page_size});
     std::memset(reinterpret_cast<void*>(at->value), 0x21, 600 * page_size);
     const auto frame = space.frame_of(*at + 599 * page_size);
     REQUIRE(frame.ok());
