@@ -69,6 +69,9 @@ bool in_entry_code(std::uint64_t instruction) {
     return within(trap_entry_start, trap_entry_end) || within(system_call_entry, system_call_end);
 }
 
+/// A stack has its own guard below it, and its neighbour's.
+constexpr std::uint64_t guard_bytes = 2 * page_size;
+
 [[noreturn]] void double_fault(const TrapFrame& frame) {
     // A push into the guard below a stack can't be reported on that stack: it becomes a double
     // fault, and CR2 tells where the first fault was.
@@ -76,7 +79,7 @@ bool in_entry_code(std::uint64_t instruction) {
     const std::uint64_t top = area.kernel_stack + 8;
     const std::uint64_t bottom = top - vm::kernel_stack_bytes;
     const std::uint64_t address = read_cr2();
-    if (area.kernel_stack != 0 && address < bottom && address >= bottom - page_size) {
+    if (area.kernel_stack != 0 && address < bottom && address >= bottom - guard_bytes) {
         lib::FixedText<96> text;
         text.format("kernel stack overflow: {} is in the guard below the stack that ends at {}",
                     VirtAddr{address}, VirtAddr{top});
@@ -103,7 +106,12 @@ void non_maskable_interrupt() {
 
 void trap_from_user(TrapFrame* frame) {
     if (frame->vector == static_cast<std::uint64_t>(Vector::page_fault)) [[likely]] {
-        if (proc::handle_fault(page_fault(*frame, true, read_cr2()))) return;
+        proc::Fault fault = page_fault(*frame, true, read_cr2());
+        // The processor's own access on behalf of an instruction, to a descriptor: no page that is
+        // mapped for the user can satisfy it.
+        if ((frame->error & page_fault_user) == 0) [[unlikely]]
+            fault.kind = FaultKind::privileged;
+        if (proc::handle_fault(fault)) return;
     } else {
         if (frame->vector == static_cast<std::uint64_t>(Vector::debug)) write_dr6(0xffff'0ff0);
         if (proc::handle_fault({.kind = kind_of(frame->vector),
