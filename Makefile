@@ -134,14 +134,25 @@ clean: ## removes build/
 
 $(filter-out deps help clean,$(MAKECMDGOALS)): | deps
 
+# Objects depend on the flags they were compiled with, not on this whole file.
+flags_kernel := $(kernel_flags) $(kernel_warnings)
+flags_user := $(user_flags) $(user_warnings)
+flags_hosted := $(hosted_flags) $(sanitizer_flags) $(coverage_flags) $(warnings)
+$(build)/flags.kernel $(build)/flags.user $(build)/flags.hosted: $(build)/flags.%: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','"'"',$(flags_$*))' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+.PHONY: FORCE
+FORCE:
+
 # ---- kernel --------------------------------------------------------------------------------------
 
-$(build)/kernel/%.cpp.o: %.cpp Makefile | deps
+$(build)/kernel/%.cpp.o: %.cpp $(build)/flags.kernel | deps
 	@mkdir -p $(@D)
 	@echo "  kernel   $<"
 	@$(CXX) $(kernel_flags) $(kernel_warnings) -MMD -MP -c $< -o $@
 
-$(build)/kernel/%.S.o: %.S Makefile | deps
+$(build)/kernel/%.S.o: %.S $(build)/flags.kernel | deps
 	@mkdir -p $(@D)
 	@echo "  kernel   $<"
 	@$(CXX) $(kernel_flags) -Wa,--fatal-warnings -MMD -MP -c $< -o $@
@@ -177,12 +188,12 @@ $(build)/kernel/tabula.elf: $(kernel_objects) $(build)/kernel/symbols.S.o linker
 
 # ---- user programs and the boot archive ----------------------------------------------------------
 
-$(build)/user/obj/%.cpp.o: %.cpp Makefile | deps
+$(build)/user/obj/%.cpp.o: %.cpp $(build)/flags.user | deps
 	@mkdir -p $(@D)
 	@echo "  user     $<"
 	@$(CXX) $(user_flags) $(user_warnings) -MMD -MP -c $< -o $@
 
-$(build)/user/obj/%.S.o: %.S Makefile | deps
+$(build)/user/obj/%.S.o: %.S $(build)/flags.user | deps
 	@mkdir -p $(@D)
 	@echo "  user     $<"
 	@$(CXX) $(user_flags) -Wa,--fatal-warnings -MMD -MP -c $< -o $@
@@ -199,8 +210,6 @@ $(build)/archive.list: FORCE | deps
 	@mkdir -p $(@D)
 	@echo "$(SOURCE_DATE_EPOCH) $(programs) $(archive_files)" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-.PHONY: FORCE
-FORCE:
 
 $(build)/boot.tar: $(programs:%=$(build)/user/%) $(archive_files) $(build)/archive.list
 	@echo "  archive  $@"
@@ -224,7 +233,7 @@ variant_flags_sanitized := $(sanitizer_flags)
 variant_flags_coverage := $(coverage_flags)
 
 define hosted_rules
-$(build)/hosted/$1/%.cpp.o: %.cpp Makefile | deps
+$(build)/hosted/$1/%.cpp.o: %.cpp $(build)/flags.hosted | deps
 	@mkdir -p $$(@D)
 	@echo "  $1 $$<"
 	@$(CXX) $(hosted_flags) $(variant_flags_$1) $(warnings) -MMD -MP -c $$< -o $$@
@@ -246,7 +255,7 @@ format: | deps ## puts every source file into shape
 	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs clang-format-19 -i
 
 header_flags = $(if $(filter user/%,$1),$(user_flags),$(if $(filter test/%,$1),$(hosted_flags),$(kernel_flags)))
-$(build)/lint/%.hpp.ok: %.hpp Makefile | deps
+$(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)/flags.hosted | deps
 	@mkdir -p $(@D)
 	@$(CXX) $(call header_flags,$<) -fsyntax-only -MMD -MP -MF $(@:.ok=.d) -MT $@ -x c++ \
 	    -include $< /dev/null
