@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// bench: measures what operations cost. Prints remarks that begin with #, then a line for each row:
+//
+//   name <TAB> ops <TAB> median <TAB> min <TAB> mean
+//
+// Figures are time-stamp counts an operation, less the cost of the stamps: with QEMU's
+// -icount shift=0 they are guest instructions, and the same in every run.
+#include "user/bench/rows.hpp"
+#include "user/bench/samples.hpp"
+#include "user/lib/print.hpp"
+#include "user/lib/program.hpp"
+#include "user/lib/spawn.hpp"
+
+#include <algorithm>
+
+namespace bench {
+
+namespace {
+
+constexpr std::string_view boot_rows[] = {"boot_tsc_at_init"};
+constexpr std::string_view null_rows[] = {"null_getppid"};
+constexpr std::string_view fault_rows[] = {"anon_fault_4k_per_page", "munmap_64M_touched_per_page",
+                                           "anon_fault_4k_each",
+                                           "anon_readfault_zeropage_per_page"};
+constexpr std::string_view map_rows[] = {"mmap_munmap_4K", "mmap_munmap_1G",
+                                         "mmap_munmap_64G_noreserve"};
+constexpr std::string_view count_0_rows[] = {"mmap_touch_munmap_4K_n0"};
+constexpr std::string_view count_662_rows[] = {"mmap_munmap_4K_n662"};
+constexpr std::string_view count_2000_rows[] = {"mmap_munmap_4K_n2000"};
+constexpr std::string_view count_60000_rows[] = {"mmap_munmap_4K_n60000"};
+constexpr std::string_view fragmented_rows[] = {"frag20000_mmap_munmap_2p_skip_all"};
+constexpr std::string_view protect_rows[] = {"mprotect_4K_to_ro", "mprotect_4K_to_rw",
+                                             "mprotect_64M_to_ro", "mprotect_64M_to_rw"};
+constexpr std::string_view spawn_0_rows[] = {"posix_spawn_exit_wait_0M"};
+constexpr std::string_view spawn_1024_rows[] = {"posix_spawn_exit_wait_1024M"};
+constexpr std::string_view thread_rows[] = {"thread_pthread_create_join"};
+constexpr std::string_view yield_rows[] = {"switch_by_sched_yield"};
+constexpr std::string_view ipc_rows[] = {"ipc_call_0w", "ipc_call_8B"};
+constexpr std::string_view notification_rows[] = {"notify_pingpong"};
+constexpr std::string_view memory_rows[] = {"mem_B_per_mapping"};
+
+constexpr Group table[] = {
+    {"boot", measure_boot, boot_rows},
+    {"null", measure_null, null_rows},
+    {"faults", measure_faults, fault_rows},
+    {"map", measure_map_sizes, map_rows},
+    {"map-0", measure_map_counts_0, count_0_rows},
+    {"map-662", measure_map_counts_662, count_662_rows},
+    {"map-2000", measure_map_counts_2000, count_2000_rows},
+    {"map-60000", measure_map_counts_60000, count_60000_rows},
+    {"fragmented", measure_fragmented, fragmented_rows},
+    {"protect", measure_protect, protect_rows},
+    {"spawn-0", measure_spawn_0, spawn_0_rows},
+    {"spawn-1024", measure_spawn_1024, spawn_1024_rows},
+    {"thread", measure_thread, thread_rows},
+    {"yield", measure_yield, yield_rows},
+    {"ipc", measure_ipc, ipc_rows},
+    {"notification", measure_notification, notification_rows},
+    {"memory", measure_memory_per_mapping, memory_rows},
+};
+
+const Group* find_group(std::string_view row) {
+    for (const Group& group : table) {
+        if (group.name == row || std::ranges::find(group.rows, row) != group.rows.end()) {
+            return &group;
+        }
+    }
+    return nullptr;
+}
+
+/// Measures a group in a process of its own.
+void run_group(const Group& group) {
+    const std::string_view words[] = {"bench", "--group", group.name};
+    const auto status = user::run(words);
+    if (!status) {
+        fail(group.name, describe(status.error()));
+    } else if (*status != 0) {
+        fail(group.name, "its process failed");
+    }
+}
+
+int complain(std::string_view row) {
+    user::print("bench: {}: no such row; there are:\n", row);
+    for (const Group& group : table) {
+        for (const auto name : group.rows) user::print("  {}\n", name);
+    }
+    return user::status_usage;
+}
+
+int measure_here(std::string_view name) {
+    const Group* group = find_group(name);
+    if (group == nullptr) return user::status_usage;
+    group->measure();
+    return has_failed() ? user::status_failure : user::status_success;
+}
+
+} // namespace
+
+std::span<const Group> groups() { return table; }
+
+} // namespace bench
+
+int user::main(Arguments arguments) {
+    const Arguments words = arguments.subspan(1);
+    if (words.size() == 2 && words[0] == "--group") return bench::measure_here(words[1]);
+    if (words.size() == 1 && words[0] == "--echo") return bench::serve_echo();
+    if (words.size() == 1 && words[0] == "--pong") return bench::serve_pong();
+    if (words.size() == 1 && words[0] == "--help") {
+        (void)bench::complain("usage: bench [ROW]...");
+        return status_success;
+    }
+    for (const auto word : words) {
+        if (bench::find_group(word) == nullptr) return bench::complain(word);
+    }
+    print(
+        "# name\tops\tmedian\tmin\tmean (time-stamp counts an operation, less {} for the stamp)\n",
+        bench::time_stamp_cost());
+    const bench::Group* last = nullptr;
+    if (words.empty()) {
+        for (const bench::Group& group : bench::groups()) bench::run_group(group);
+    }
+    for (const auto word : words) {
+        const bench::Group* group = bench::find_group(word);
+        if (group != last) bench::run_group(*group);
+        last = group;
+    }
+    print("# end\n");
+    return bench::has_failed() ? status_failure : status_success;
+}

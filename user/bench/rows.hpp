@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// The groups of rows. A group measures rows that share their preparation, in a process of its own,
+// so that none inherits mappings, tables or heap state from another.
+#pragma once
+
+#include "lib/result.hpp"
+#include "user/lib/calls.hpp"
+#include "user/lib/print.hpp"
+#include "user/lib/program.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace bench {
+
+struct Group {
+    std::string_view name; ///< what `bench --group NAME` takes
+    void (*measure)();
+    std::span<const std::string_view> rows; ///< what it prints, in order
+};
+
+std::span<const Group> groups();
+
+/// Ends the group's process with words when an operation of the preparation fails.
+template <typename T>
+T must(Result<T> result, std::string_view what) {
+    if (!result) {
+        user::print("# FAIL {}: {}\n", what, result.error());
+        user::exit(user::status_failure);
+    }
+    if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+/// Writes a byte into each page of the range.
+inline void touch(std::uint64_t address, std::uint64_t bytes) {
+    for (std::uint64_t at = 0; at < bytes; at += page_size) {
+        *reinterpret_cast<volatile char*>(address + at) = 1;
+    }
+}
+
+inline constexpr std::uint64_t mebibyte = 1 << 20;
+inline constexpr std::uint64_t gibibyte = 1 << 30;
+/// Rounds that warm up, and rounds that are measured, for small operations.
+inline constexpr int warm_rounds = 100;
+inline constexpr int rounds = 20'000;
+
+// Groups, by file.
+void measure_boot();
+void measure_null();
+void measure_faults();
+void measure_map_sizes();
+void measure_map_counts_0();
+void measure_map_counts_662();
+void measure_map_counts_2000();
+void measure_map_counts_60000();
+void measure_fragmented();
+void measure_protect();
+void measure_spawn_0();
+void measure_spawn_1024();
+void measure_thread();
+void measure_yield();
+void measure_ipc();
+void measure_notification();
+void measure_memory_per_mapping();
+
+/// Serves as the other side in `measure_ipc`: `bench --echo`.
+int serve_echo();
+/// Serves as the other side in `measure_notification`: `bench --pong`.
+int serve_pong();
+
+} // namespace bench

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MIT
+// What selftest's own child processes do.
+#include "user/selftest/child.hpp"
+
+#include "user/lib/calls.hpp"
+#include "user/lib/heap.hpp"
+#include "user/lib/numbers.hpp"
+#include "user/lib/thread.hpp"
+
+#include <array>
+
+namespace selftest {
+
+namespace {
+
+using user::Arguments;
+
+volatile char* memory_at(std::uint64_t address) {
+    return reinterpret_cast<volatile char*>(address);
+}
+
+int number_of(std::string_view word) {
+    return static_cast<int>(user::parse_number(word).value_or(0));
+}
+
+int child_exit(Arguments words) { return number_of(words[0]); }
+
+int child_exit_negative(Arguments words) { return -number_of(words[0]); }
+
+/// Its words must be exactly these.
+int child_words(Arguments words) {
+    constexpr std::string_view wanted[] = {"one two", "", "ünï", "'\"\\$"};
+    if (words.size() != std::size(wanted)) return 1;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] != wanted[i]) return 2;
+    }
+    return 0;
+}
+
+int child_count_words(Arguments words) { return static_cast<int>(words.size()); }
+
+int child_spin(Arguments) {
+    for (;;) asm volatile("pause");
+}
+
+int child_sleep(Arguments) {
+    for (;;) (void)user::sleep(1'000'000'000'000);
+}
+
+/// Waits for a message that never comes, on an endpoint of its own.
+int child_receive(Arguments) {
+    abi::Message message{};
+    const auto endpoint = user::endpoint_create();
+    return endpoint && user::receive(*endpoint, message) ? 1 : 2;
+}
+
+/// Calls an endpoint where nobody listens.
+int child_call(Arguments) {
+    abi::Message message{};
+    return user::call(user::extra_handle(0), message) ? 0 : 1;
+}
+
+int child_wait(Arguments) {
+    const auto notification = user::notification_create();
+    return notification && user::wait(*notification) ? 1 : 2;
+}
+
+void spin_for_ever(void*) {
+    for (;;) asm volatile("pause");
+}
+void sleep_for_ever(void*) {
+    for (;;) (void)user::sleep(1'000'000'000'000);
+}
+
+/// Many threads in different states; then waits for one of them.
+int child_threads(Arguments) {
+    for (int i = 0; i < 4; ++i) {
+        auto spinner = user::Thread::start(spin_for_ever, nullptr);
+        auto sleeper = user::Thread::start(sleep_for_ever, nullptr);
+        if (!spinner || !sleeper) return 1;
+        if (i == 3) (void)spinner->join();
+        new (user::allocate(sizeof(user::Thread))) user::Thread(std::move(*spinner));
+        new (user::allocate(sizeof(user::Thread))) user::Thread(std::move(*sleeper));
+    }
+    return 2;
+}
+
+/// Ends the process while another thread runs.
+int child_exit_with_threads(Arguments words) {
+    auto spinner = user::Thread::start(spin_for_ever, nullptr);
+    if (!spinner) return 1;
+    user::exit(number_of(words[0]));
+}
+
+/// Receives one message on a given endpoint and ends without an answer.
+int child_receive_and_end(Arguments) {
+    abi::Message message{};
+    return user::receive(user::extra_handle(0), message) ? 0 : 1;
+}
+
+/// Answers each message with its words plus one, until one begins with 0.
+int child_echo(Arguments) {
+    for (;;) {
+        abi::Message message{};
+        const auto token = user::receive(user::extra_handle(0), message);
+        if (!token) return 1;
+        const bool last = message.words[0] == 0;
+        for (auto& word : message.words) ++word;
+        message.handle_count = 0;
+        if (!user::reply(*token, message)) return 2;
+        if (last) return 0;
+    }
+}
+
+/// Sets bits in a given notification.
+int child_signal(Arguments words) {
+    const auto bits = static_cast<std::uint64_t>(number_of(words[0]));
+    return user::signal(user::extra_handle(0), bits) ? 0 : 1;
+}
+
+// ---- accesses that must end it ---------------------------------------------------------------
+
+Result<std::uint64_t> page_with(std::uint32_t access, std::uint32_t flags = 0) {
+    return user::map(page_size, {.access = access, .flags = flags});
+}
+
+int child_write_protected(Arguments) {
+    const auto page = page_with(abi::access_read | abi::access_write);
+    if (!page) return 1;
+    *memory_at(*page) = 1;
+    if (!user::protect(*page, page_size, abi::access_read)) return 2;
+    *memory_at(*page) = 2;
+    return 3;
+}
+
+int child_read_none(Arguments) {
+    const auto page = page_with(abi::access_read | abi::access_write);
+    if (!page) return 1;
+    *memory_at(*page) = 1;
+    if (!user::protect(*page, page_size, abi::access_none)) return 2;
+    return *memory_at(*page) + 3;
+}
+
+int child_read_guard(Arguments) {
+    const auto page = page_with(abi::access_none, abi::map_guard);
+    if (!page) return 1;
+    return *memory_at(*page) + 3;
+}
+
+int child_write_text(Arguments) {
+    *memory_at(reinterpret_cast<std::uintptr_t>(&child_write_text)) = 0;
+    return 1;
+}
+
+int child_run_data(Arguments) {
+    const auto page = page_with(abi::access_read | abi::access_write);
+    if (!page) return 1;
+    *memory_at(*page) = static_cast<char>(0xc3);
+    reinterpret_cast<void (*)()>(*page)();
+    return 2;
+}
+
+int child_touch_after_unmap(Arguments) {
+    const auto page = page_with(abi::access_read | abi::access_write);
+    if (!page) return 1;
+    *memory_at(*page) = 1;
+    if (!user::unmap(*page, page_size)) return 2;
+    return *memory_at(*page) + 3;
+}
+
+void overflow(void*) {
+    for (;;) asm volatile("pushq $0" : : : "memory");
+}
+
+int child_thread_overflow(Arguments) {
+    auto thread = user::Thread::start(overflow, nullptr);
+    if (!thread) return 1;
+    (void)thread->join();
+    return 2;
+}
+
+/// A user-mode direction flag, alignment-check and a strange GS must not disturb the kernel.
+int child_strange_flags(Arguments) {
+    asm volatile("std" : : : "cc");
+    const std::int64_t id = user::system_call<user::Call::process_id>();
+    std::uint64_t flags = 0;
+    asm volatile("pushfq\n\tpopq %0\n\tcld" : "=r"(flags) : : "memory", "cc");
+    constexpr std::uint64_t direction = 1 << 10;
+    return id > 0 && (flags & direction) != 0 ? 0 : 1;
+}
+
+/// Keeps an FS base of its own in each of two threads. Only where the processor lets programs.
+int child_fs_base(Arguments) {
+    const auto keep = [](void* argument) {
+        const auto base = reinterpret_cast<std::uint64_t>(argument);
+        asm volatile("wrfsbase %0" : : "r"(base));
+        for (int i = 0; i < 100; ++i) {
+            user::yield();
+            std::uint64_t now = 0;
+            asm volatile("rdfsbase %0" : "=r"(now));
+            if (now != base) user::exit(1);
+        }
+    };
+    auto other = user::Thread::start(keep, reinterpret_cast<void*>(0x1234'5678'9000));
+    if (!other) return 2;
+    keep(reinterpret_cast<void*>(0x4321'0000'0000));
+    return other->join() ? 0 : 3;
+}
+
+/// A GS base that looks like the kernel's.
+int child_gs_base(Arguments) {
+    asm volatile("wrgsbase %0" : : "r"(0xffff'8000'0000'0000));
+    for (int i = 0; i < 100; ++i) user::yield();
+    (void)user::sleep(20'000'000);
+    const std::uint64_t until = user::clock() + 30'000'000; // some timer interrupts
+    while (user::clock() < until) asm volatile("pause");
+    std::uint64_t now = 0;
+    asm volatile("rdgsbase %0" : "=r"(now));
+    return now == 0xffff'8000'0000'0000 ? 0 : 1;
+}
+
+struct Role {
+    std::string_view name;
+    std::size_t words;
+    int (*play)(Arguments words);
+};
+
+constexpr Role roles[] = {
+    {"exit", 1, child_exit},
+    {"exit-negative", 1, child_exit_negative},
+    {"words", 0, child_words},
+    {"count-words", 0, child_count_words},
+    {"spin", 0, child_spin},
+    {"sleep", 0, child_sleep},
+    {"receive", 0, child_receive},
+    {"call", 0, child_call},
+    {"wait", 0, child_wait},
+    {"threads", 0, child_threads},
+    {"exit-with-threads", 1, child_exit_with_threads},
+    {"receive-and-end", 0, child_receive_and_end},
+    {"echo", 0, child_echo},
+    {"signal", 1, child_signal},
+    {"write-protected", 0, child_write_protected},
+    {"read-none", 0, child_read_none},
+    {"read-guard", 0, child_read_guard},
+    {"write-text", 0, child_write_text},
+    {"run-data", 0, child_run_data},
+    {"touch-after-unmap", 0, child_touch_after_unmap},
+    {"thread-overflow", 0, child_thread_overflow},
+    {"strange-flags", 0, child_strange_flags},
+    {"fs-base", 0, child_fs_base},
+    {"gs-base", 0, child_gs_base},
+};
+
+} // namespace
+
+std::optional<int> play_child(Arguments arguments) {
+    if (arguments.size() < 3 || arguments[1] != "--child") return std::nullopt;
+    for (const Role& role : roles) {
+        if (role.name != arguments[2]) continue;
+        const Arguments words = arguments.subspan(3);
+        if (words.size() < role.words) return user::status_usage;
+        return role.play(words);
+    }
+    return user::status_usage;
+}
+
+Result<user::OwnedHandle> start_child(std::initializer_list<std::string_view> role,
+                                      std::span<const abi::Handle> extra) {
+    std::array<std::string_view, 64> words{"selftest", "--child"};
+    std::size_t count = 2;
+    for (const auto word : role) words[count++] = word;
+    return user::spawn(std::span(words).first(count), {.extra = extra});
+}
+
+Result<std::int32_t> run_child(std::initializer_list<std::string_view> role,
+                               std::span<const abi::Handle> extra) {
+    const auto child = TRY(start_child(role, extra));
+    return user::process_wait(child.get());
+}
+
+} // namespace selftest

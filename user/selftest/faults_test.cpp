@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Every `fault KIND`: ends the process that does it, with the right status, and nothing else.
+#include "user/selftest/child.hpp"
+#include "user/selftest/framework.hpp"
+
+namespace selftest {
+namespace {
+
+void fault(std::string_view kind) {
+    const std::string_view words[] = {"fault", kind};
+    const auto before = REQUIRE(user::memory_info());
+    EXPECT_EQUAL(REQUIRE(user::run(words)), fault_status);
+    const auto after = REQUIRE(user::memory_info());
+    EXPECT_EQUAL(after.anonymous, before.anonymous);
+    EXPECT_EQUAL(after.committed, before.committed);
+}
+
+void null() { fault("null"); }
+void hole() { fault("hole"); }
+void readonly() { fault("readonly"); }
+void noexec() { fault("noexec"); }
+void kernel() { fault("kernel"); }
+void noncanonical() { fault("noncanonical"); }
+void stack() { fault("stack"); }
+void divide() { fault("divide"); }
+void illegal() { fault("illegal"); }
+void privileged() { fault("privileged"); }
+void breakpoint() { fault("breakpoint"); }
+void overcommit() { fault("overcommit"); }
+
+void help_is_no_fault() {
+    const std::string_view words[] = {"fault", "--help"};
+    EXPECT_EQUAL(REQUIRE(user::run(words)), user::status_success);
+}
+
+constexpr Test tests[] = {
+    {"null", null},
+    {"hole", hole},
+    {"readonly", readonly},
+    {"noexec", noexec},
+    {"kernel", kernel},
+    {"noncanonical", noncanonical},
+    {"stack", stack},
+    {"divide", divide},
+    {"illegal", illegal},
+    {"privileged", privileged},
+    {"breakpoint", breakpoint},
+    {"overcommit", overcommit},
+    {"help", help_is_no_fault},
+};
+
+} // namespace
+
+constinit const Suite faults_suite{"faults", tests};
+
+} // namespace selftest
