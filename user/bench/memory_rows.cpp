@@ -180,8 +180,7 @@ void measure_memory_per_mapping() {
     fill(count);
     const auto after = must(user::memory_info(), "memory_info");
     const std::uint64_t used = before.free - after.free;
-    const std::uint64_t tables =
-        after.page_tables + after.reclaimable - before.page_tables - before.reclaimable;
+    const std::uint64_t tables = after.page_tables - before.page_tables;
     Samples samples(1);
     samples.add_figure(used > tables ? (used - tables) * 1024 : 0);
     samples.print("mem_B_per_mapping", count);

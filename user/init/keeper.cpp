@@ -16,7 +16,8 @@ constexpr std::uint64_t shortest_life = 1'000'000'000;
 /// Runs a shell to its end; gives its status.
 Result<std::int32_t> run_shell(ProcessTable& processes, user::Arguments arguments) {
     auto shell = TRY(user::spawn(arguments));
-    const abi::Handle copy = TRY(user::handle_duplicate(shell.get(), abi::right_all));
+    const abi::Handle copy = TRY(user::handle_duplicate(
+        shell.get(), abi::right_inspect | abi::right_control | abi::right_duplicate));
     (void)processes.enroll(user::OwnedHandle(copy), user::process_id());
     return user::process_wait(shell.get());
 }

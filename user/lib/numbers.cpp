@@ -2,20 +2,11 @@
 // Numbers as people type them.
 #include "user/lib/numbers.hpp"
 
+#include "lib/strings.hpp"
+
 namespace user {
 
-Result<std::uint64_t> parse_number(std::string_view text) {
-    if (text.empty()) return Error::invalid_argument;
-    std::uint64_t number = 0;
-    for (const char c : text) {
-        if (c < '0' || c > '9') return Error::invalid_argument;
-        if (__builtin_mul_overflow(number, 10U, &number) ||
-            __builtin_add_overflow(number, static_cast<std::uint64_t>(c - '0'), &number)) {
-            return Error::too_large;
-        }
-    }
-    return number;
-}
+Result<std::uint64_t> parse_number(std::string_view text) { return lib::parse_digits(text, 10); }
 
 Result<std::uint64_t> parse_seconds(std::string_view text) {
     constexpr std::uint64_t second = 1'000'000'000;

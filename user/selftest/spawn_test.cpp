@@ -113,78 +113,77 @@ void good_plan_works() {
 void bad_segments() {
     using Good = GoodPlan;
     constexpr auto invalid = Error::invalid_argument;
+    constexpr auto bad = Error::bad_address;
     refuse(invalid, "address", [](Good& g) { g.segments[0].address = 0x400001; });
     refuse(invalid, "length 0", [](Good& g) { g.segments[1].length = 0; });
     refuse(invalid, "odd length", [](Good& g) { g.segments[1].length = 4097; });
-    refuse(invalid, "wrapping length", [](Good& g) { g.segments[1].length = ~0ULL << 12; });
-    refuse(invalid, "low address", [](Good& g) { g.segments[1].address = 0; });
-    refuse(invalid, "kernel address",
-           [](Good& g) { g.segments[1].address = 0xffff'8000'0000'0000; });
-    refuse(invalid, "non-canonical", [](Good& g) { g.segments[1].address = 1ULL << 47; });
+    refuse(bad, "wrapping length", [](Good& g) { g.segments[1].length = ~0ULL << 12; });
+    refuse(bad, "low address", [](Good& g) { g.segments[1].address = 0; });
+    refuse(bad, "kernel address", [](Good& g) { g.segments[1].address = 0xffff'8000'0000'0000; });
+    refuse(bad, "non-canonical", [](Good& g) { g.segments[1].address = 1ULL << 47; });
     refuse(invalid, "too many bytes", [](Good& g) { g.segments[0].bytes = page_size + 1; });
     refuse(invalid, "bytes behind the end", [](Good& g) { g.segments[0].source_offset = 4090; });
     refuse(invalid, "offset", [](Good& g) { g.segments[0].source_offset = ~0U; });
     refuse(invalid, "access", [](Good& g) { g.segments[1].access = 8; });
     refuse(invalid, "flags", [](Good& g) { g.segments[1].flags = 0x80; });
+    refuse(invalid, "reserved", [](Good& g) { g.segments[1].reserved = 1; });
     refuse(Error::not_permitted, "w and x", [](Good& g) { g.segments[0].access = 7; });
     refuse(Error::already_mapped, "overlap",
            [](Good& g) { g.segments[1].address = g.segments[0].address; });
-    refuse(Error::bad_address, "null source", [](Good& g) { g.segments[0].source = 0; });
-    refuse(Error::bad_address, "kernel source",
-           [](Good& g) { g.segments[0].source = 0xffff'ffff'8000'0000; });
+    refuse(bad, "null source", [](Good& g) { g.segments[0].source = 0; });
+    refuse(bad, "kernel source", [](Good& g) { g.segments[0].source = 0xffff'ffff'8000'0000; });
+    refuse(bad, "source in a hole", [](Good& g) { g.segments[0].source = 0x7000'0000'0000; });
     refuse(Error::no_memory, "more than there is", [](Good& g) {
-        g.segments[1] = {.address = 1ULL << 40,
-                         .length = 1ULL << 44,
-                         .source = 0,
-                         .bytes = 0,
-                         .source_offset = 0,
-                         .access = read_write,
-                         .flags = 0,
-                         .reserved = 0};
+        g.segments[1].address = 1ULL << 40;
+        g.segments[1].length = 1ULL << 44;
     });
 }
 
 void bad_plans() {
     using Good = GoodPlan;
-    refuse(Error::bad_address, "segments", [](Good& g) { g.plan.segments = 0x10; });
-    refuse(Error::bad_address, "kernel segments",
-           [](Good& g) { g.plan.segments = 0xffff'8000'0000'0000; });
-    refuse(Error::bad_address, "handles", [](Good& g) {
+    constexpr auto invalid = Error::invalid_argument;
+    constexpr auto bad = Error::bad_address;
+    refuse(bad, "segments", [](Good& g) { g.plan.segments = 0x10; });
+    refuse(bad, "kernel segments", [](Good& g) { g.plan.segments = 0xffff'8000'0000'0000; });
+    refuse(bad, "handles", [](Good& g) {
         g.plan.handle_count = 1;
         g.plan.handles = 0x10;
     });
     refuse(Error::bad_handle, "no handle", [](Good& g) { g.plan.handle_count = 1; });
+    refuse(invalid, "no segments", [](Good& g) { g.plan.segment_count = 0; });
     refuse(Error::limit_reached, "segment count", [](Good& g) { g.plan.segment_count = 33; });
     refuse(Error::limit_reached, "huge segment count",
            [](Good& g) { g.plan.segment_count = 1ULL << 60; });
     refuse(Error::limit_reached, "handle count", [](Good& g) { g.plan.handle_count = 17; });
     refuse(Error::limit_reached, "huge handle count", [](Good& g) { g.plan.handle_count = ~0ULL; });
-    refuse(Error::invalid_argument, "priority", [](Good& g) { g.plan.priority = 32; });
-    refuse(Error::invalid_argument, "flags", [](Good& g) { g.plan.flags = 1; });
-    refuse(Error::invalid_argument, "entry", [](Good& g) { g.plan.entry = 1ULL << 63; });
-    refuse(Error::invalid_argument, "stack", [](Good& g) { g.plan.stack = 0xffff'8000'0000'0000; });
+    refuse(invalid, "priority", [](Good& g) { g.plan.priority = abi::priority_count; });
+    refuse(Error::not_permitted, "priority above the own",
+           [](Good& g) { g.plan.priority = abi::priority_default + 1; });
+    refuse(invalid, "flags", [](Good& g) { g.plan.flags = 1; });
+    refuse(bad, "entry", [](Good& g) { g.plan.entry = 1ULL << 63; });
+    refuse(bad, "stack", [](Good& g) { g.plan.stack = 0xffff'8000'0000'0000; });
     GoodPlan good;
     const auto spawn = static_cast<std::uint64_t>(user::Call::spawn);
-    for (const std::uint64_t bytes :
-         {std::uint64_t{0}, std::uint64_t{8}, std::uint64_t{4096}, ~std::uint64_t{0}}) {
-        EXPECT_CODE(user::raw_system_call(spawn, address_of(&good.plan), bytes),
-                    Error::invalid_argument);
-    }
+    const std::uint64_t plan = address_of(&good.plan);
+    EXPECT_CODE(user::raw_system_call(spawn, plan, 0), Error::invalid_argument);
+    EXPECT_CODE(user::raw_system_call(spawn, plan, sizeof good.plan - 1), Error::invalid_argument);
+    EXPECT_CODE(user::raw_system_call(spawn, plan, sizeof good.plan + 1), Error::too_large);
+    EXPECT_CODE(user::raw_system_call(spawn, plan, ~0ULL), Error::too_large);
 }
 
 /// An entry or a stack that is not mapped ends the child, not the parent.
 void plans_that_fault() {
+    static constexpr unsigned char push_code[] = {0x50, 0xeb, 0xfe}; // push rax; jmp to itself
     GoodPlan nowhere;
     nowhere.plan.entry = 0x700000;
     const user::OwnedHandle first(REQUIRE(user::spawn_plan(nowhere.plan)));
     EXPECT_EQUAL(REQUIRE(user::process_wait(first.get())), fault_status);
-    GoodPlan empty;
-    empty.plan.segment_count = 0;
-    const auto second = user::spawn_plan(empty.plan);
-    if (second) {
-        EXPECT_EQUAL(REQUIRE(user::process_wait(*second)), fault_status);
-        REQUIRE(user::handle_close(*second));
-    }
+    GoodPlan stackless; // nothing is mapped where its stack would be, and it pushes
+    stackless.plan.stack = 0x900000;
+    stackless.segments[0].source = address_of(push_code);
+    stackless.segments[0].bytes = sizeof push_code;
+    const user::OwnedHandle second(REQUIRE(user::spawn_plan(stackless.plan)));
+    EXPECT_EQUAL(REQUIRE(user::process_wait(second.get())), fault_status);
 }
 
 void lasting_processes_are_independent() {

@@ -68,10 +68,10 @@ void bad_arguments() {
     const auto stack = REQUIRE(user::map(page_size));
     const auto top = stack + page_size;
     constexpr unsigned priority = abi::priority_default;
-    EXPECT_ERROR(user::thread_create(1ULL << 63, top, 0, priority), Error::invalid_argument);
-    EXPECT_ERROR(user::thread_create(1ULL << 47, top, 0, priority), Error::invalid_argument);
+    EXPECT_ERROR(user::thread_create(1ULL << 63, top, 0, priority), Error::bad_address);
+    EXPECT_ERROR(user::thread_create(1ULL << 47, top, 0, priority), Error::bad_address);
     EXPECT_ERROR(user::thread_create(0x400000, 0xffff'8000'0000'0000, 0, priority),
-                 Error::invalid_argument);
+                 Error::bad_address);
     EXPECT_ERROR(user::thread_create(0x400000, top, 0, abi::priority_count),
                  Error::invalid_argument);
     EXPECT_ERROR(user::thread_create(0x400000, top, 0, ~0ULL), Error::invalid_argument);
