@@ -11,7 +11,6 @@ namespace {
 
 sh::Foreground foreground;
 sh::Input input(foreground);
-sh::Shell shell(foreground);
 
 /// The programs that it starts may write to the console, but what is typed comes here.
 void keep_input_from_programs() {
@@ -20,7 +19,8 @@ void keep_input_from_programs() {
     if (write_only) user::handles.console = *write_only;
 }
 
-int run_given_line(std::string_view option, std::string_view line, abi::Handle console) {
+int run_given_line(sh::Shell& shell, std::string_view option, std::string_view line,
+                   abi::Handle console) {
     // Ctrl-C works here too, where this shell may read at all.
     if (input.start(console)) shell.set_input(input);
     const int last = shell.run_line(line);
@@ -31,10 +31,11 @@ int run_given_line(std::string_view option, std::string_view line, abi::Handle c
 } // namespace
 
 int user::main(Arguments arguments) {
+    sh::Shell shell(foreground);
     const abi::Handle console = handles.console;
     keep_input_from_programs();
     if (arguments.size() == 3 && (arguments[1] == "-c" || arguments[1] == "--run")) {
-        return run_given_line(arguments[1], arguments[2], console);
+        return run_given_line(shell, arguments[1], arguments[2], console);
     }
     if (const auto status = check_usage(arguments, 0, 0)) return *status;
     if (const auto started = input.start(console); !started) {
