@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 
 namespace proc {
 
@@ -20,6 +21,11 @@ public:
     Grant() = default;
     /// Shares the object. Takes endpoint rank.
     Grant(Object& object, std::uint32_t rights);
+    /// Takes the right to answer a call over: a grant without rights, never duplicated.
+    template <typename T>
+    explicit Grant(Ref<T> reply) : object_(&reply.leak()) {
+        static_assert(T::object_kind == ObjectKind::reply);
+    }
     Grant(Grant&& other) noexcept
         : object_(std::exchange(other.object_, nullptr)), rights_(other.rights_) {}
     Grant& operator=(Grant&& other) noexcept {
@@ -63,8 +69,8 @@ public:
     /// Another grant of what the handle refers to, with the same rights.
     /// Errors: bad_handle, not_permitted (the handle lacks some of `needed`).
     Result<Grant> grant(abi::Handle handle, std::uint32_t needed);
-    /// Takes the handle out. Error: bad_handle.
-    Result<Grant> remove(abi::Handle handle);
+    /// Takes the handle out. Error: bad_handle (also, if a kind is given, for another kind).
+    Result<Grant> remove(abi::Handle handle, std::optional<ObjectKind> kind = {});
     /// The object behind a handle to a T. Errors: as grant; bad_handle if it is of another kind.
     template <typename T>
     Result<Ref<T>> find(abi::Handle handle, std::uint32_t needed) {

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// Calls about the map: the caller's own, others' to look at, and the kernel's.
+#include "proc/calls/calls.hpp"
+#include "proc/process.hpp"
+#include "proc/resources.hpp"
+#include "proc/scheduler.hpp"
+#include "proc/user_memory.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+namespace proc::calls {
+
+namespace {
+
+/// Runs cross by so many at once.
+constexpr std::size_t run_batch = 16;
+
+Result<PageCount> pages_of(std::uint64_t bytes) {
+    if (bytes == 0 || bytes % page_size != 0) return Error::invalid_argument;
+    return PageCount{bytes >> page_bits};
+}
+
+Result<VirtRange> range_of(std::uint64_t address, std::uint64_t bytes) {
+    TRY(pages_of(bytes));
+    if (bytes > ~address) return Error::invalid_argument;
+    return VirtRange{VirtAddr{address}, VirtAddr{address + bytes}};
+}
+
+/// The process behind a handle that allows to look at it; 0 is the caller's own.
+Result<Ref<Process>> inspected(std::uint64_t handle) {
+    Process& own = current_process();
+    if (handle == abi::no_handle) return Ref<Process>(own);
+    return own.handles().find<Process>(handle, abi::right_inspect);
+}
+
+/// Copies runs out by batches; `next(from, runs)` gives some at or above an address.
+template <typename Next>
+Answer copy_runs(std::uint64_t address, std::uint64_t runs, std::uint64_t count, Next next) {
+    // More than there are pages is never needed, and can't overflow.
+    if (count > vm::user_range.pages().value) return Error::invalid_argument;
+    const UserRange to = TRY(UserRange::make(runs, count * sizeof(abi::Run)));
+    std::array<abi::Run, run_batch> batch;
+    VirtAddr from{address};
+    for (std::uint64_t done = 0; done < count;) {
+        const std::size_t wanted = std::min<std::uint64_t>(count - done, batch.size());
+        const std::size_t found = next(from, std::span(batch).first(wanted));
+        TRY(to.part(done * sizeof(abi::Run), found * sizeof(abi::Run)).copy_out(batch.data()));
+        done += found;
+        if (found < wanted) return done;
+        from = VirtAddr{batch[found - 1].end};
+        if (from.value == 0) return done; // the very end of the address space
+        scheduling_point();
+        if (port::current_thread().killed()) return Error::interrupted;
+    }
+    return count;
+}
+
+Answer address_of(const Result<VirtAddr>& mapped) {
+    return mapped ? Answer(mapped->value) : Answer(mapped.error());
+}
+
+} // namespace
+
+Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std::uint64_t flags,
+           std::uint64_t alignment) {
+    using enum vm::Placement;
+    constexpr std::uint64_t known =
+        abi::map_fixed | abi::map_replace | abi::map_noreserve | abi::map_guard;
+    if ((flags & ~known) != 0) return Error::invalid_argument;
+    if (alignment != 0 && !std::has_single_bit(alignment)) return Error::invalid_argument;
+    const vm::Placement placement = (flags & abi::map_replace) != 0 ? replace
+                                    : (flags & abi::map_fixed) != 0 ? fixed
+                                                                    : first_fit;
+    return address_of(current_process().space().map({.address = VirtAddr{address},
+                                                     .pages = TRY(pages_of(bytes)),
+                                                     .alignment = alignment,
+                                                     .placement = placement,
+                                                     .access = TRY(vm::Access::make(access)),
+                                                     .noreserve = (flags & abi::map_noreserve) != 0,
+                                                     .guard = (flags & abi::map_guard) != 0}));
+}
+
+Answer unmap(std::uint64_t address, std::uint64_t bytes) {
+    return current_process().space().unmap(TRY(range_of(address, bytes)));
+}
+
+Answer protect(std::uint64_t address, std::uint64_t bytes, std::uint64_t access) {
+    const vm::Access wanted = TRY(vm::Access::make(access));
+    return current_process().space().protect(TRY(range_of(address, bytes)), wanted);
+}
+
+Answer discard(std::uint64_t address, std::uint64_t bytes) {
+    return current_process().space().discard(TRY(range_of(address, bytes)));
+}
+
+Answer query(std::uint64_t process, std::uint64_t address, std::uint64_t runs,
+             std::uint64_t count) {
+    const Ref<Process> of = TRY(inspected(process));
+    return copy_runs(address, runs, count, [&](VirtAddr from, std::span<abi::Run> batch) {
+        return of->query(from, batch);
+    });
+}
+
+Answer nearest(std::uint64_t process, std::uint64_t address, std::uint64_t direction,
+               std::uint64_t run) {
+    const Ref<Process> of = TRY(inspected(process));
+    if (direction > static_cast<std::uint64_t>(abi::Direction::down))
+        return Error::invalid_argument;
+    const auto found = of->nearest(VirtAddr{address}, static_cast<abi::Direction>(direction));
+    if (!found) return Error::not_found;
+    return copy_out(run, *found);
+}
+
+Answer map_object(std::uint64_t object, std::uint64_t address, std::uint64_t bytes,
+                  std::uint64_t access) {
+    Process& own = current_process();
+    const auto memory = TRY(own.handles().find<MemoryObject>(object, abi::right_inspect));
+    if (access != abi::access_read) return Error::not_permitted;
+    PageCount pages = memory->pages();
+    if (bytes != 0) {
+        const PageCount wanted = TRY(pages_of(bytes));
+        if (wanted > pages) return Error::too_large;
+        pages = wanted;
+    }
+    return address_of(own.space().map_window({.frames = memory->start(),
+                                              .address = VirtAddr{address},
+                                              .pages = pages,
+                                              .placement = vm::Placement::first_fit,
+                                              .access = vm::Access::read()}));
+}
+
+Answer kernel_query(std::uint64_t power, std::uint64_t address, std::uint64_t runs,
+                    std::uint64_t count) {
+    TRY(current_process().handles().find<PowerSwitch>(power, abi::right_inspect));
+    return copy_runs(address, runs, count, [](VirtAddr from, std::span<abi::Run> batch) {
+        return vm::kernel_space().query(from, batch);
+    });
+}
+
+} // namespace proc::calls

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Calls about processes.
+#include "proc/calls/calls.hpp"
+#include "proc/process.hpp"
+#include "proc/scheduler.hpp"
+#include "proc/spawn.hpp"
+#include "proc/user_memory.hpp"
+
+namespace proc::calls {
+
+Answer process_id() { return current_process().id(); }
+
+Answer spawn(std::uint64_t plan, std::uint64_t bytes) { return spawn_from_caller(plan, bytes); }
+
+Answer process_exit(std::uint64_t status) { exit_process(static_cast<std::uint32_t>(status)); }
+
+Answer process_kill(std::uint64_t handle, std::uint64_t status) {
+    const auto process = TRY(current_process().handles().find<Process>(handle, abi::right_control));
+    process->end(static_cast<std::uint32_t>(status));
+    return std::uint64_t{0};
+}
+
+Answer process_wait(std::uint64_t handle) {
+    const auto process = TRY(current_process().handles().find<Process>(handle, abi::right_inspect));
+    if (process.get() == &current_process()) return Error::invalid_argument;
+    return process->wait();
+}
+
+Answer process_info(std::uint64_t handle, std::uint64_t address, std::uint64_t bytes) {
+    Ref<Process> process(current_process());
+    if (handle != abi::no_handle)
+        process = TRY(current_process().handles().find<Process>(handle, abi::right_inspect));
+    return copy_out_versioned(address, bytes, process->info());
+}
+
+} // namespace proc::calls

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// Grants and handle tables.
+#include "proc/handles.hpp"
+
+#include "proc/endpoint.hpp"
+#include "proc/notification.hpp"
+#include "vm/frames.hpp"
+
+namespace proc {
+
+Grant::Grant(Object& object, std::uint32_t rights) : object_(&object), rights_(rights) {
+    object.retain();
+    if (object.kind() == ObjectKind::endpoint)
+        static_cast<Endpoint&>(object).opened(rights);
+    else if (object.kind() == ObjectKind::notification)
+        static_cast<Notification&>(object).opened(rights);
+}
+
+void Grant::close() {
+    Object* object = std::exchange(object_, nullptr);
+    if (object == nullptr) return;
+    if (object->kind() == ObjectKind::endpoint)
+        static_cast<Endpoint*>(object)->closed(rights_);
+    else if (object->kind() == ObjectKind::notification)
+        static_cast<Notification*>(object)->closed(rights_);
+    object->release();
+}
+
+HandleTable::Slot* HandleTable::look_up(abi::Handle handle) {
+    const std::uint64_t index = (handle & 0xffff) - 1; // 0 wraps, and is refused
+    if (index >= used_) return nullptr;
+    Slot& found = slot(static_cast<unsigned>(index));
+    return found.object != nullptr && found.generation == handle >> 16 ? &found : nullptr;
+}
+
+Result<unsigned> HandleTable::take_slot() {
+    if (first_free_ != 0) {
+        const unsigned index = first_free_ - 1U;
+        first_free_ = slot(index).next_free;
+        return index;
+    }
+    if (used_ == limit) return Error::limit_reached;
+    Slot*& page = pages_[used_ / slots_per_page];
+    if (page == nullptr) {
+        TRY(account_.charge(PageCount{1}));
+        const Result<PhysAddr> frame = vm::allocate_zeroed_frame(vm::FrameKind::kernel);
+        if (!frame) {
+            account_.release(PageCount{1});
+            return frame.error();
+        }
+        page = static_cast<Slot*>(vm::direct(*frame));
+    }
+    return used_++;
+}
+
+Result<abi::Handle> HandleTable::insert(Grant grant) {
+    const vm::Guard guard(lock_);
+    // On failure the grant is closed by its parameter's destructor, after the lock is given back.
+    const unsigned index = TRY(take_slot());
+    Slot& taken = slot(index);
+    taken.rights = static_cast<std::uint8_t>(grant.rights_);
+    taken.object = std::exchange(grant.object_, nullptr);
+    ++count_;
+    return (abi::Handle{taken.generation} << 16) | (index + 1);
+}
+
+Result<Grant> HandleTable::grant(abi::Handle handle, std::uint32_t needed) {
+    const vm::Guard guard(lock_);
+    const Slot* found = look_up(handle);
+    if (found == nullptr) return Error::bad_handle;
+    if ((needed & ~std::uint32_t{found->rights}) != 0) return Error::not_permitted;
+    return Grant(*found->object, found->rights);
+}
+
+Result<Object*> HandleTable::find_object(abi::Handle handle, ObjectKind kind,
+                                         std::uint32_t needed) {
+    const vm::Guard guard(lock_);
+    const Slot* found = look_up(handle);
+    if (found == nullptr || found->object->kind() != kind) return Error::bad_handle;
+    if ((needed & ~std::uint32_t{found->rights}) != 0) return Error::not_permitted;
+    found->object->retain();
+    return found->object;
+}
+
+Result<Grant> HandleTable::remove(abi::Handle handle, std::optional<ObjectKind> kind) {
+    const vm::Guard guard(lock_);
+    Slot* found = look_up(handle);
+    if (found == nullptr) return Error::bad_handle;
+    if (kind && found->object->kind() != *kind) return Error::bad_handle;
+    Grant taken;
+    taken.object_ = std::exchange(found->object, nullptr);
+    taken.rights_ = found->rights;
+    --count_;
+    // A slot whose generations are used up is never used again.
+    if (++found->generation != 0) {
+        found->next_free = first_free_;
+        first_free_ = static_cast<std::uint16_t>(handle & 0xffff);
+    }
+    return taken;
+}
+
+void HandleTable::close_all() {
+    for (unsigned index = 0; index < used_; ++index) {
+        const abi::Handle handle = (abi::Handle{slot(index).generation} << 16) | (index + 1);
+        static_cast<void>(remove(handle));
+    }
+    const vm::Guard guard(lock_);
+    for (Slot*& page : pages_) {
+        if (page == nullptr) continue;
+        const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(page);
+        vm::free_frame(PhysAddr{address - vm::port::direct_map});
+        account_.release(PageCount{1});
+        page = nullptr;
+    }
+    used_ = 0;
+    first_free_ = 0;
+}
+
+unsigned HandleTable::count() {
+    const vm::Guard guard(lock_);
+    return count_;
+}
+
+} // namespace proc

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// Processes: creation, end, and what others may see of them.
+#include "proc/process.hpp"
+
+#include "proc/scheduler.hpp"
+#include "vm/heap.hpp"
+
+#include <algorithm>
+
+namespace proc {
+
+namespace {
+
+constinit std::atomic<std::uint64_t> next_id{1};
+
+/// All processes that have a record.
+constinit vm::Guarded<List<Process, &Process::directory_hook>, vm::Rank::directory> directory;
+
+/// What a process costs beside its memory, threads and handles: its record.
+constexpr PageCount process_pages{1};
+
+void copy_name(std::string_view from, std::span<char, abi::name_limit> to) {
+    std::size_t length = 0;
+    for (const char c : from.substr(0, to.size() - 1)) {
+        if (c == '\0') break;
+        to[length++] = c > ' ' && c <= '~' ? c : '?';
+    }
+    to[length] = '\0';
+}
+
+} // namespace
+
+Result<Ref<Process>> Process::create(std::string_view name, unsigned priority_maximum) {
+    Ref<Process> process = Ref<Process>::adopt(*TRY(vm::heap_new<Process>()));
+    process->charge_ = TRY(Charge::make(process->space_.account(), process_pages));
+    TRY(process->space_.create());
+    process->state_.lock()->space_open = true;
+    process->id_ = next_id.fetch_add(1, std::memory_order_relaxed);
+    process->priority_maximum_ = static_cast<std::uint8_t>(priority_maximum);
+    copy_name(name, process->name_);
+    directory.lock()->push_back(*process);
+    return process;
+}
+
+Process::~Process() {
+    {
+        auto list = directory.lock();
+        if (list->contains(*this)) list->remove(*this);
+    }
+    if (!state_.lock()->space_open) return;
+    handles_.close_all(); // never ran
+    space_.destroy();
+}
+
+Result<void> Process::add_thread(Thread& thread) {
+    auto state = state_.lock();
+    if (state->ending) return Error::interrupted;
+    if (state->thread_count == thread_limit) return Error::limit_reached;
+    ++state->thread_count;
+    state->threads.push_back(thread);
+    return {};
+}
+
+void Process::end(std::uint32_t status) {
+    bool never_ran = false;
+    {
+        auto state = state_.lock();
+        if (state->ending) return;
+        state->ending = true;
+        state->status = status;
+        // The mark first, then the wake: a thread that blocks meanwhile sees one or the other.
+        killed_.store(true);
+        for (Thread* thread = state->threads.front(); thread != nullptr;
+             thread = state->threads.after(*thread))
+            wake(*thread, Error::interrupted);
+        never_ran = state->thread_count == 0;
+        if (never_ran) state->space_open = false;
+    }
+    if (never_ran) finish();
+    if (port::current_thread().process() == this) port::request_user_return_work();
+}
+
+void Process::reap_thread(Thread& thread, std::uint32_t code) {
+    bool last = false;
+    {
+        auto state = state_.lock();
+        state->threads.remove(thread);
+        state->ended_time += thread.time;
+        last = --state->thread_count == 0;
+        if (last && !state->ending) {
+            state->ending = true;
+            state->status = code;
+        }
+        thread.reaped = true;
+        while (Thread* joiner = thread.joiners.pop_front()) wake(*joiner);
+        if (last) state->space_open = false; // nobody looks at the map from here on
+    }
+    if (last) finish();
+}
+
+void Process::finish() {
+    handles_.close_all();
+    space_.destroy();
+    auto state = state_.lock();
+    state->exited = true;
+    while (Thread* waiter = state->waiters.pop_front()) wake(*waiter);
+}
+
+Result<std::uint32_t> Process::wait() {
+    Thread& self = port::current_thread();
+    {
+        auto state = state_.lock();
+        if (state->exited) return state->status;
+        state->waiters.push_back(self);
+        prepare_to_block();
+    }
+    const Result<void> woken = block();
+    auto state = state_.lock();
+    if (state->waiters.contains(self)) state->waiters.remove(self);
+    if (!woken) return woken.error();
+    return state->status;
+}
+
+Result<std::uint32_t> Process::join(Thread& thread) {
+    Thread& self = port::current_thread();
+    {
+        auto state = state_.lock();
+        if (thread.reaped) return thread.code;
+        thread.joiners.push_back(self);
+        prepare_to_block();
+    }
+    const Result<void> woken = block();
+    auto state = state_.lock();
+    if (thread.joiners.contains(self)) thread.joiners.remove(self);
+    if (!woken) return woken.error();
+    return thread.code;
+}
+
+std::size_t Process::query(VirtAddr from, std::span<abi::Run> runs) {
+    auto state = state_.lock();
+    return state->space_open ? space_.query(from, runs) : 0;
+}
+
+std::optional<abi::Run> Process::nearest(VirtAddr address, abi::Direction direction) {
+    auto state = state_.lock();
+    return state->space_open ? space_.nearest(address, direction) : std::nullopt;
+}
+
+abi::ProcessInfo Process::info() {
+    abi::ProcessInfo info{};
+    info.id = id_;
+    std::ranges::copy(name_, info.name);
+    auto state = state_.lock();
+    info.threads = state->thread_count;
+    info.committed = space_.account().charged().value;
+    if (state->space_open) {
+        const vm::AddressSpace::Counts counts = space_.counts();
+        info.anonymous = counts.anonymous;
+        info.tables = counts.tables;
+        info.faults = counts.faults;
+    }
+    info.time = state->ended_time;
+    for (Thread* thread = state->threads.front(); thread != nullptr;
+         thread = state->threads.after(*thread))
+        info.time += time_of(*thread);
+    info.exited = state->exited ? 1 : 0;
+    info.status = static_cast<std::int32_t>(state->status);
+    return info;
+}
+
+PageCount reclaimable_tables() {
+    std::uint64_t sum = vm::kernel_space().counts().reclaimable;
+    auto list = directory.lock();
+    for (Process* process = list->front(); process != nullptr; process = list->after(*process))
+        sum += process->space().counts().reclaimable;
+    return {sum};
+}
+
+} // namespace proc

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Thread: a stream of execution in a process, with its kernel stack.
+#pragma once
+
+#include "proc/charge.hpp"
+#include "proc/list.hpp"
+#include "proc/message.hpp"
+#include "proc/object.hpp"
+#include "proc/port.hpp"
+
+#include <atomic>
+
+namespace proc {
+
+class Process;
+class Thread;
+
+/// Where a thread stands with the scheduler. blocked -> ready is claimed by exactly one waker.
+enum class RunState : std::uint8_t {
+    running, ///< on its CPU
+    ready,   ///< in its CPU's run queue, or about to be put there by who claimed it
+    blocked, ///< waits to be claimed
+    ended,   ///< never runs again
+};
+
+/// The right to answer one call, as an object: a handle to it is the reply token. Stands in the
+/// calling thread and keeps it in memory. When the token ends unused, the caller wakes with
+/// peer_closed.
+class Reply : public Object {
+public:
+    static constexpr ObjectKind object_kind = ObjectKind::reply;
+    explicit Reply(Thread& caller) : Object(ObjectKind::reply, 0), caller_(caller) {}
+    /// Comes to life for one call; gives the only reference.
+    Ref<Reply> open();
+    Thread& caller() { return caller_; }
+
+private:
+    friend class Object;
+    void end();
+    Thread& caller_;
+};
+
+class Thread : public Object {
+public:
+    static constexpr ObjectKind object_kind = ObjectKind::thread;
+
+    /// A thread of `process` that will begin at `start` in user mode, once `launch` is called.
+    /// Errors: no_memory, limit_reached.
+    static Result<Ref<Thread>> create(Process& process, const port::UserStart& start,
+                                      unsigned priority);
+    /// The thread of the context that calls this first on a CPU: it runs when no other can.
+    static Result<Thread*> create_idle();
+
+    /// Lets a created thread run. Error: interrupted (its process is ending), limit_reached. From
+    /// here on it holds a reference to itself until it was reaped.
+    Result<void> launch();
+
+    /// For `create` and the end of the last reference.
+    Thread();
+    ~Thread();
+
+    /// Null only for idle threads.
+    Process* process() const { return process_.get(); }
+    const vm::AddressSpace& space() const;
+    /// Its process was told to end: the thread unwinds to the boundary and ends there.
+    bool killed() const;
+
+    /// Gives back stack and vector state of a thread that was switched away from for ever.
+    void free_machine_state();
+
+    // ---- the scheduler's: changed under its CPU's run-queue lock, `state` also by who claims it
+    std::atomic<RunState> state{RunState::blocked};
+    std::uint8_t priority = 0;
+    unsigned cpu = 0;            ///< whose run queue it is queued in
+    ListHook<Thread> run_hook{}; ///< in a run queue
+    Error wake_error{};          ///< what `block` returns; written by who claimed it
+    std::uint64_t time = 0;      ///< nanoseconds run; written by its CPU only
+    port::ThreadState machine{};
+
+    // ---- the sleep queue's, under its lock
+    std::uint64_t wake_time = 0;
+    ListHook<Thread> sleep_hook{};
+
+    // ---- waiting: under the lock of the object waited for
+    ListHook<Thread> wait_hook{};
+    std::uint64_t bits = 0; ///< a notification's, given by the signaller before it wakes
+
+    // ---- messages: see endpoint.hpp
+    Message message;                         ///< sent, received, or replied
+    Ref<Reply> caller;                       ///< of a received message, until it is delivered
+    std::atomic<bool> reply_expected{false}; ///< whoever takes this answers
+    Reply reply{*this};
+
+    // ---- under its process's lock
+    ListHook<Thread> process_hook{};
+    List<Thread, &Thread::wait_hook> joiners{};
+    bool reaped = false;
+    std::uint32_t code = 0; ///< exit code
+
+private:
+    Ref<Process> process_;
+    VirtRange stack_{};
+    Charge charge_; ///< to the process's account: ends before process_ does
+};
+
+} // namespace proc
