@@ -69,6 +69,8 @@ void start_init() {
 } // namespace
 
 void run() {
+    initialise_processes();
+    console().initialise();
     vm::require(start_cpu().ok(), "no memory for the idle thread");
     start_init();
     for (;;) {

@@ -168,6 +168,11 @@ abi::ProcessInfo Process::info() {
     return info;
 }
 
+void initialise_processes() {
+    *directory.lock() = {};
+    next_id.store(1);
+}
+
 PageCount reclaimable_tables() {
     std::uint64_t sum = vm::kernel_space().counts().reclaimable;
     auto list = directory.lock();

@@ -88,6 +88,9 @@ private:
     char name_[abi::name_limit] = {};
 };
 
+/// Called once before the first process of a machine (hosted, one boots after the other).
+void initialise_processes();
+
 /// Tables of all spaces, the kernel's included, that hold nothing. Takes directory rank.
 PageCount reclaimable_tables();
 

@@ -33,6 +33,8 @@ public:
     constexpr Console() : Object(ObjectKind::console) {}
     /// Takes at least one byte of what was typed; waits for it. Error: interrupted.
     Result<std::size_t> read(std::span<char> buffer);
+    /// Called once before the first process.
+    void initialise() { *readers_.lock() = {}; }
     /// Characters arrived: wakes a reader.
     void input_arrived();
 

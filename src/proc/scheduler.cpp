@@ -120,8 +120,8 @@ constexpr std::uint32_t killed_code = static_cast<std::uint32_t>(abi::status_kil
 } // namespace
 
 Result<void> start_cpu() {
-    Processor& cpu = here();
-    if (cpu.idle == nullptr) cpu.idle = TRY(Thread::create_idle());
+    Processor& cpu = *std::construct_at(&here());
+    cpu.idle = TRY(Thread::create_idle());
     cpu.idle->cpu = vm::port::cpu();
     cpu.idle->state.store(RunState::running);
     cpu.switched_at = port::now();
