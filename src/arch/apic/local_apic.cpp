@@ -22,6 +22,8 @@ enum class Register : std::uint32_t {
     spurious_vector = 0xf0,
     error_status = 0x280,
     lvt_machine_check = 0x2f0,
+    interrupt_command = 0x300,     ///< low half; x2APIC: all of it
+    interrupt_destination = 0x310, ///< high half; x2APIC: not there
     lvt_timer = 0x320,
     lvt_thermal = 0x330,
     lvt_performance = 0x340,
@@ -100,6 +102,20 @@ Result<void> initialise(PhysAddr base) {
 }
 
 std::uint32_t id() { return x2apic ? read(Register::id) : read(Register::id) >> 24; }
+
+void send_nmi_to_self() {
+    // Delivery mode NMI (4), physical destination (SDM vol. 3A, 10.6.1). The shorthand for "self"
+    // is for fixed interrupts only.
+    constexpr std::uint32_t command = 4U << 8 | 1U << 14;
+    if (x2apic) {
+        constexpr auto number = static_cast<std::uint32_t>(Msr::x2apic_first) +
+                                static_cast<std::uint32_t>(Register::interrupt_command) / 16;
+        write_msr(Msr{number}, std::uint64_t{id()} << 32 | command);
+    } else {
+        write(Register::interrupt_destination, id() << 24);
+        write(Register::interrupt_command, command);
+    }
+}
 
 void end_of_interrupt() { write(Register::end_of_interrupt, 0); }
 

@@ -15,6 +15,8 @@ Result<void> initialise(PhysAddr base);
 
 /// The number under which interrupts reach this CPU.
 std::uint32_t id();
+/// Sends this CPU a non-maskable interrupt.
+void send_nmi_to_self();
 /// To be told at the end of every interrupt but spurious ones.
 void end_of_interrupt();
 

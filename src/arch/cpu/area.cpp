@@ -8,6 +8,8 @@
 
 namespace arch {
 
+extern "C" const char first_stack_end[];
+
 namespace {
 
 constexpr std::size_t interrupt_stack_bytes = 2 * page_size;
@@ -44,6 +46,8 @@ constinit std::array<CpuArea*, vm::port::cpu_limit> cpu_areas{};
 void initialise_boot_cpu() {
     boot_area.self = &boot_area;
     boot_area.root = read_cr3();
+    // The boot stack is as large as any kernel stack, and has a guard as they have.
+    boot_area.kernel_stack = reinterpret_cast<std::uint64_t>(first_stack_end) - 8;
     cpu_areas[0] = &boot_area;
     all_stacks[0] = &boot_stacks;
     name_area(boot_stacks, boot_area);

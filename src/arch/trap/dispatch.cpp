@@ -80,7 +80,7 @@ constexpr std::uint64_t guard_bytes = 2 * page_size;
     const std::uint64_t bottom = top - vm::kernel_stack_bytes;
     const std::uint64_t address = read_cr2();
     if (area.kernel_stack != 0 && address < bottom && address >= bottom - guard_bytes) {
-        lib::FixedText<96> text;
+        lib::FixedText<160> text;
         text.format("kernel stack overflow: {} is in the guard below the stack that ends at {}",
                     VirtAddr{address}, VirtAddr{top});
         panic(&frame, text.view());
