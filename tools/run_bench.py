@@ -47,7 +47,7 @@ def main():
         sys.exit(f"bench: a row came twice: {sorted(names)}")
     head = ["# guest instructions per operation: -cpu max -m 4G -icount shift=0,sleep=off, 1 CPU",
             "#name\tops\tmedian\tmin\tmean"]
-    head += [line for line in remarks if not line.startswith("#name")]
+    head += [line for line in remarks if not line.startswith(("#name", "# name", "# end"))]
     output.write_text("\n".join(head + rows) + "\n")
     print("\n".join(head + rows).expandtabs(16))
     print(f"bench: {len(rows)} rows, {time.monotonic() - started:.1f} s; {output}")

@@ -20,6 +20,7 @@ class Case:
     status: int | None = 33     # QEMU's exit status; None: there is no exit device
     typed: tuple = ()           # (pattern, line): once the pattern was said, the line is typed
     expect: tuple = ()          # patterns that the serial text must contain
+    keyboard: bool = False      # typed on the machine's keyboard instead of the serial line
     screen: tuple = ()          # patterns that the screen must show before typing, or at the stop
     reject: tuple = (r"(?m)^panic:",)
     seconds: int = 60           # after which a run hangs
@@ -29,10 +30,60 @@ class Case:
 BANNER = r"(?m)^Tabula \d+\.\d+"
 MEMORY = r"(?m)^memory: \d+ MiB usable"
 
+# What a user does first. The prompt is looked for at the end of what was said.
+PROMPT = r"\$ \Z"
+SESSION = ((PROMPT, "ls\r"), (r"\n *\d+ welcome\.txt\n.*" + PROMPT, "echo one two\r"),
+           (r"\none two\n.*" + PROMPT, "poweroff\r"))
+
+
+def user_session(name, **options):
+    """The image as users start it, with nothing but what QEMU has by default."""
+    return Case(name, cpu="qemu64", status=None, ends="poweroff", typed=SESSION,
+                expect=(BANNER, MEMORY), seconds=180, **options)
+
+
 CASES = [
-    Case("pvh, cpu max", expect=(BANNER, MEMORY)),
-    Case("pvh, cpu qemu64", cpu="qemu64", expect=(BANNER, MEMORY)),
-    *(Case(f"image, {firmware}, {boot}", boot=boot, firmware=firmware, cpu="qemu64", status=None,
-           ends="stop", expect=(BANNER, MEMORY), seconds=90)
+    Case("pvh, cpu max", words="run=true", expect=(BANNER, MEMORY, r"(?m)^run: exit 0$")),
+    Case("pvh, cpu qemu64", cpu="qemu64", words="run=true", expect=(r"(?m)^run: exit 0$",)),
+    *(user_session(f"session: image, {firmware}, {boot}", boot=boot, firmware=firmware,
+                   screen=(r"(?m)^Tabula \d", r"(?m)\$$"))
       for firmware in ("bios", "uefi") for boot in ("cd", "usb")),
+    user_session("session: by keyboard", boot="cd", keyboard=True, screen=(r"(?m)\$$",)),
+    user_session("session: no screen", boot="cd", qemu=("-vga", "none")),
+    Case("reboot", cpu="qemu64", boot="cd", status=None, ends="reboot",
+         typed=((PROMPT, "reboot\r"),), seconds=120),
+
+    Case("run line: a failure", words="run=false", status=35, expect=(r"(?m)^run: exit 1$",)),
+    Case("run line: to the end of the command line", words="run=echo a; echo b; true",
+         expect=(r"(?m)^a\nb\nrun: exit 0$",)),
+    Case("run line: by firmware configuration", boot="cd", cpu="qemu64",
+         qemu=("-fw_cfg", "name=opt/tabula/run,string=echo from,, outside"),
+         expect=(r"(?m)^from, outside\nrun: exit 0$",), seconds=120),
+
+    Case("refused: a processor without 64-bit mode", cpu="qemu32", status=None, ends="stop",
+         expect=(r"(?m)^Tabula: this processor has no 64-bit mode$",)),
+    Case("refused: a processor without no-execute pages", cpu="qemu64,-nx", status=37, reject=(),
+         expect=(r"(?m)^panic: this processor has no no-execute pages",)),
+    Case("memory: 32 MiB", memory="32M", words="run=true",
+         expect=(r"(?m)^memory: (2\d|3[01]) MiB usable",)),
+    Case("memory: 6 GiB, q35", memory="6G", words="verbose run=true", qemu=("-machine", "q35"),
+         expect=(r"(?m)^memory: 614\d MiB usable", r"(?m)^memory: 0{7}1.* usable$")),
+
+
+    *(Case(f"processor {cpu}", cpu=cpu, words="run=true", long=True)
+      for cpu in ("Nehalem", "SandyBridge", "Haswell", "Skylake-Server", "Icelake-Server", "EPYC",
+                  "EPYC-Rome", "phenom", "Opteron_G1", "kvm64", "max,-pdpe1gb", "max,-smap",
+                  "max,-smep", "max,-fsgsbase", "max,-xsave", "max,-pge", "max,-umip")),
+    *(Case(f"{processors} processors, {machine}", processors=processors, words="run=true",
+           qemu=("-machine", machine), long=True)
+      for machine in ("pc", "q35") for processors in (2, 4, 8)),
+    *(user_session(f"session: image, {firmware}, {boot}, q35, {memory}", boot=boot,
+                   firmware=firmware, memory=memory, qemu=("-machine", "q35"),
+                   screen=(r"(?m)\$$",), long=True)
+      for firmware in ("bios", "uefi") for boot in ("cd", "usb") for memory in ("128M", "5G")),
+    *(user_session(f"session: {screen}", boot="cd", qemu=words, long=True)
+      for screen, words in (("cirrus", ("-vga", "cirrus")), ("vmware", ("-vga", "vmware")),
+                            ("virtio", ("-vga", "virtio")),
+                            ("bochs-display", ("-vga", "none", "-device", "bochs-display")),
+                            ("no HPET", ("-no-hpet",)))),
 ]

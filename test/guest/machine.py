@@ -163,7 +163,10 @@ def judge(run, case):
         position = run.wait_text(pattern, position)
         for shown in case.screen:
             run.wait_screen(shown)
-        run.console.type(line)
+        if case.keyboard:
+            run.monitor.press(line)
+        else:
+            run.console.type(line)
     if case.ends == "stop":
         for pattern in case.expect:
             run.wait_text(pattern)

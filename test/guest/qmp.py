@@ -4,6 +4,9 @@ import json
 import socket
 import time
 
+KEYS = {" ": "spc", "\r": "ret", "-": "minus", ".": "dot", "/": "slash", ";": "semicolon",
+        "=": "equal", ",": "comma", "'": "apostrophe"}
+
 
 class Monitor:
     """A connection. Events that arrive meanwhile are kept in `events`."""
@@ -41,6 +44,15 @@ class Monitor:
                 raise RuntimeError(answer["error"]["desc"])
             else:
                 return answer["return"]
+
+    def press(self, line):
+        """Presses the keys of a line on the machine's keyboard (a US one)."""
+        for character in line:
+            key = KEYS.get(character.lower(), character.lower())
+            keys = ["shift", key] if character.isupper() else [key]
+            self.ask("send-key", keys=[{"type": "qcode", "data": name} for name in keys],
+                     **{"hold-time": 20})
+            time.sleep(0.06)  # else QEMU's queue of 16 bytes runs over
 
     def drain(self):
         """Reads on until QEMU has closed the connection; for the events of its end."""
