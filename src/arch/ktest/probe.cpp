@@ -3,6 +3,7 @@
 #include "arch/ktest/probe.hpp"
 
 #include "arch/ktest/probe_code.hpp"
+#include "arch/ktest/user_page.hpp"
 #include "arch/panic_report.hpp"
 
 namespace arch::ktest {
@@ -28,7 +29,7 @@ Fault probe_read_as_copy(VirtAddr address) { return probe(probe_code_read_as_cop
 bool probe_keeps_registers(VirtAddr address) { return probe_code_registers(address) == 0; }
 
 bool catch_fault(TrapFrame& frame) {
-    if (probe_resume == 0) return false;
+    if (probe_resume == 0) return UserPage::resolve(frame);
     last = {.happened = true,
             .vector = frame.vector,
             .error = frame.error,

@@ -34,7 +34,8 @@ Fault probe_read_as_copy(VirtAddr address);
 bool probe_keeps_registers(VirtAddr address);
 
 /// Asked by the trap dispatcher about each exception in kernel mode, first of all: true if it was a
-/// probe's, and `frame` was changed to go on behind it.
+/// probe's, and `frame` was changed to go on behind it; or if a test answered it as a process
+/// would.
 bool catch_fault(TrapFrame& frame);
 
 } // namespace arch::ktest

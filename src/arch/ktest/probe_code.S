@@ -14,6 +14,10 @@
 
     .section .text.probe, "ax"
 
+    .global probe_code_return
+probe_code_return:
+    ret
+
     .global probe_code_read
 probe_code_read:
     arm 1f

@@ -13,6 +13,9 @@ extern "C" {
 extern std::uint64_t probe_resume;
 extern std::uint64_t probe_stack;
 
+/// A RET, in the kernel's code.
+extern const char probe_code_return[];
+
 void probe_code_read(VirtAddr address);
 void probe_code_write(VirtAddr address);
 void probe_code_execute(VirtAddr address);
