@@ -86,4 +86,31 @@ CASES = [
                             ("virtio", ("-vga", "virtio")),
                             ("bochs-display", ("-vga", "none", "-device", "bochs-display")),
                             ("no HPET", ("-no-hpet",)))),
+    *(Case(f"kernel contract tests, {cpu}", cpu=cpu, words="ktest ktest-exit",
+           expect=(r"(?m)^ktest: (\d\d+) passed, 0 failed$",
+                   r"(?m)^ktest: NX: data is not executed ok$", *expect),
+           reject=(r"(?m)^panic:", "FAILED"))
+      for cpu, expect in (
+          ("max", (r"(?m)^ktest: SMEP: .* ok$", r"(?m)^ktest: SMAP: .* ok$")),
+          ("qemu64", (r"ok, skipped \(no SMEP\)", r"ok, skipped \(no SMAP\)")))),
+    *(Case(f"panic: {what}", words=word, status=37, reject=(),
+           expect=(*expect, r"(?m)^cr0 [0-9a-f]+  cr2 [0-9a-f]+  cr3 [0-9a-f]+  cr4 [0-9a-f]+$",
+                   r"(?m)^backtrace:$", r"(?m)^  ffffffff[0-9a-f]{8} arch_start \+ \d+$"))
+      for what, word, expect in (
+          ("an invariant", "panic",
+           (r"(?m)^panic: a test of the panic$",
+            r"(?m)^at src/arch/ktest/test_panic\.cpp:\d+, in ")),
+          ("a page fault", "panic=fault",
+           (r"(?m)^exception: #PF page fault, error code 0, in kernel mode$",
+            r"(?m)^read by kernel code at ffffc07fedcbb678: no page is present$",
+            r"(?m)^entries of ffffc07fedcbb678:\n  pml4\[384\]: table at [0-9a-f]+ kernel\n"
+            r"  pdpt\[511\]: empty, a hole$",
+            r"(?m)^rip ffffffff[0-9a-f]{8}  cs 8 ",
+            r"(?m)^r12 [0-9a-f]{16}  r13 [0-9a-f]{16}  r14 [0-9a-f]{16}  r15 [0-9a-f]{16}$",
+            r"(?m)^  ffffffff[0-9a-f]{8} arch::ktest::.*read_wild \+ \d+$")),
+          ("a stack overflow", "panic=stack",
+           (r"(?m)^exception: #DF double fault", r"(?m)^  pt\[\d+\]: empty, a hole$",
+            r"arch::ktest::.*descend \+ \d+")),
+          ("an index out of bounds", "panic=array",
+           (r"(?m)^panic: __n < this->size\(\)$", r"(?m)^at .*/array:\d+, in ")))),
 ]
