@@ -184,7 +184,10 @@ int child_strange_flags(Arguments) {
     asm volatile("std" : : : "cc");
     const std::int64_t id = user::system_call<user::Call::process_id>();
     std::uint64_t flags = 0;
-    asm volatile("pushfq\n\tpopq %0\n\tcld" : "=r"(flags) : : "memory", "cc");
+    asm volatile("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tpopq %0\n\tleaq 128(%%rsp), %%rsp\n\tcld"
+                 : "=r"(flags)
+                 :
+                 : "memory", "cc");
     constexpr std::uint64_t direction = 1 << 10;
     return id > 0 && (flags & direction) != 0 ? 0 : 1;
 }

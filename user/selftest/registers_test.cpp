@@ -39,7 +39,10 @@ void system_calls_keep_registers() {
     };
     const Registers given{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
     Registers seen{};
-    asm volatile("pushq %%rbp\n\tpushq %%rbx\n\tpushq %%rax\n\t"
+    auto* seen_address = &seen;
+    const auto* given_address = &given;
+    asm volatile("leaq -128(%%rsp), %%rsp\n\t" // the compiler may keep values below the stack's end
+                 "pushq %%rbp\n\tpushq %%rbx\n\tpushq %%rax\n\t"
                  "movq %%rcx, %%rbp\n\t"
                  "movq 0(%%rbp), %%rbx\n\tmovq 8(%%rbp), %%rdx\n\tmovq 16(%%rbp), %%rsi\n\t"
                  "movq 24(%%rbp), %%rdi\n\tmovq 32(%%rbp), %%r8\n\tmovq 40(%%rbp), %%r9\n\t"
@@ -51,9 +54,10 @@ void system_calls_keep_registers() {
                  "movq %%rdi, 24(%%rbp)\n\tmovq %%r8, 32(%%rbp)\n\tmovq %%r9, 40(%%rbp)\n\t"
                  "movq %%r10, 48(%%rbp)\n\tmovq %%r12, 56(%%rbp)\n\tmovq %%r13, 64(%%rbp)\n\t"
                  "movq %%r14, 72(%%rbp)\n\tmovq %%r15, 80(%%rbp)\n\t"
-                 "popq %%rbx\n\tpopq %%rbp"
+                 "popq %%rbx\n\tpopq %%rbp\n\t"
+                 "leaq 128(%%rsp), %%rsp"
+                 : "+a"(seen_address), "+c"(given_address)
                  :
-                 : "a"(&seen), "c"(&given)
                  : "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
                    "memory", "cc");
     static_assert(static_cast<unsigned>(abi::SystemCall::thread_yield) == 12);
