@@ -8,6 +8,7 @@
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/ktest/probe.hpp"
+#include "arch/ktest/user_fault.hpp"
 #include "arch/layout.hpp"
 #include "arch/panic.hpp"
 #include "arch/trap/exception_table.hpp"
@@ -113,6 +114,7 @@ void trap_from_user(TrapFrame* frame) {
             fault.kind = FaultKind::privileged;
         if (proc::handle_fault(fault)) return;
     } else {
+        ktest::catch_user_fault(*frame);
         if (frame->vector == static_cast<std::uint64_t>(Vector::debug)) write_dr6(0xffff'0ff0);
         if (proc::handle_fault({.kind = kind_of(frame->vector),
                                 .from_user = true,
@@ -149,6 +151,7 @@ void trap_from_kernel(TrapFrame* frame) {
 }
 
 void trap_from_user_return(TrapFrame* frame) {
+    ktest::catch_user_fault(*frame);
     // The fault was taken on the kernel stack: RSP at that point is where IRETQ read its frame.
     const std::uint64_t instruction = *reinterpret_cast<const std::uint64_t*>(frame->rsp);
     static_cast<void>(proc::handle_fault({.kind = FaultKind::privileged,
