@@ -2,7 +2,8 @@
 // Random operations on an address space against a plain array of pages: after each one, runs,
 // contents, counts, charge and everything cached must be what the array says.
 //
-// TABULA_SEEDS sets the number of seeds, TABULA_SEED the first one.
+// TABULA_SEEDS sets the number of seeds, TABULA_SEED the first one; with the latter, or with
+// TABULA_LONG, the whole structure is checked after each operation, not after every third.
 #include "shim/check.hpp"
 #include "shim/map_model.hpp"
 #include "vm/space.hpp"
@@ -39,6 +40,9 @@ std::string words(Access access) {
             access.executable() ? 'x' : '-'};
 }
 
+const bool thorough =
+    std::getenv("TABULA_SEED") != nullptr || std::getenv("TABULA_LONG") != nullptr;
+
 /// What a page written with a seed holds at a word; all other words are zero.
 constexpr unsigned written_words[] = {0, 200, 511};
 std::uint64_t word_of(std::uint64_t seed, unsigned index) {
@@ -60,6 +64,7 @@ public:
             compare();
         }
         for (std::size_t index = 0; index < model_.cells().size(); ++index) check_content(index);
+        check_structure();
         shim::set_cpu(0);
     }
 
@@ -290,9 +295,13 @@ private:
         require(space_->account().charged().value == charge,
                 "charged " + std::to_string(space_->account().charged().value) + ", expected " +
                     std::to_string(charge));
+        if (thorough || chance(3)) check_structure();
+        for (unsigned n = 0; n < 3; ++n) check_content(random_() % model_.cells().size());
+    }
+
+    void check_structure() {
         const std::string faults = shim::faults_of(machine_, *space_);
         require(faults.empty(), faults);
-        for (unsigned n = 0; n < 3; ++n) check_content(random_() % model_.cells().size());
     }
 
     void check_content(std::size_t index) {

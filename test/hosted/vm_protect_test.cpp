@@ -246,3 +246,36 @@ TEST_CASE("a discard within a ceiling keeps the ceiling") {
     CHECK(space->protect(range_of(gib, 2 * page_size), Access::read()).ok());
     CHECK(machine.read_word(*space, pages) == 0);
 }
+
+TEST_CASE("scattered pages are flushed from every CPU, however many they are") {
+    for (const std::uint64_t count : {3U, 8U, 9U, 40U}) {
+        CAPTURE(count);
+        Machine machine;
+        Space space(machine);
+        const VirtAddr pages = map_at(space, gib, 2 * count);
+        const VirtRange all = range_of(gib, 2 * count * page_size);
+        const auto touch_all = [&] {
+            for (const unsigned cpu : {1U, 0U}) {
+                shim::set_cpu(cpu);
+                for (std::uint64_t n = 0; n < count; ++n)
+                    REQUIRE(machine.write_word(*space, pages + 2 * n * page_size, n) ==
+                            Resolution::resolved);
+            }
+        };
+        touch_all();
+        REQUIRE(space->protect(all, Access::read()).ok());
+        CHECK(faults_of(machine, *space) == "");
+        REQUIRE(space->protect(all, Access::read_write()).ok());
+        touch_all();
+        REQUIRE(space->protect(all, Access::none()).ok());
+        CHECK(faults_of(machine, *space) == "");
+        REQUIRE(space->protect(all, Access::read_write()).ok());
+        touch_all();
+        REQUIRE(space->discard(all).ok());
+        CHECK(faults_of(machine, *space) == "");
+        touch_all();
+        REQUIRE(space->unmap(all).ok());
+        CHECK(faults_of(machine, *space) == "");
+        CHECK(space->counts().anonymous == 0);
+    }
+}
