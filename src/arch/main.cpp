@@ -27,12 +27,11 @@ namespace arch {
 
 namespace {
 
-/// Frames and the kernel's space in the map's hands. Tables and descriptors need frames that are
-/// not charged yet, so what is promised stays a little below what there is.
+/// Frames and the kernel's space in the map's hands.
 void start_map() {
     auto* const records = reinterpret_cast<vm::Frame*>(layout::frame_records.value);
     vm::initialise_frames(usable_memory(), records, frame_count());
-    vm::set_commit_limit({vm::frame_statistics().total});
+    vm::set_commit_limit(vm::commit_capacity());
     const auto adopted =
         vm::kernel_space().adopt_kernel(kernel_root(), kernel_root_levels(), layout::dynamic);
     if (!adopted) panic("no memory for the kernel's address space");

@@ -2,6 +2,8 @@
 // Commit charge: the total of all promises, against the limit.
 #include "vm/commit.hpp"
 
+#include "vm/table.hpp"
+
 namespace vm {
 
 namespace {
@@ -28,6 +30,12 @@ Result<void> Account::charge(PageCount pages) {
 void Account::release(PageCount pages) {
     charged_.fetch_sub(pages.value, std::memory_order_relaxed);
     total.fetch_sub(pages.value, std::memory_order_relaxed);
+}
+
+PageCount commit_capacity() {
+    constexpr std::uint64_t tables_per_descriptor_frame = page_size / sizeof(TableDescriptor);
+    const std::uint64_t free = frame_statistics().by_kind[static_cast<unsigned>(FrameKind::free)];
+    return {free - free / tables_per_descriptor_frame - 1};
 }
 
 void set_commit_limit(PageCount pages) {

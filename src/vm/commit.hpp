@@ -27,6 +27,9 @@ private:
     std::uint64_t quota_ = ~0ULL;
 };
 
+/// The most that can be promised and kept: the frames that are free now, less those that the
+/// descriptors of tables take, if ever all the rest were tables. For `set_commit_limit`, at boot.
+PageCount commit_capacity();
 /// Sets how many pages may be promised in all, and that none are yet. Called once at boot, after
 /// `initialise_frames` and before any space is made.
 void set_commit_limit(PageCount limit);

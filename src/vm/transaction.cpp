@@ -199,13 +199,20 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     return child;
 }
 
+void Transaction::retire(const TableRef& table) {
+    for (unsigned index = 0; table.level > 1 && index < table_entries; ++index) {
+        const Entry entry = table.slots[index].load();
+        if (entry.is_table(table.level)) retire(table.below(entry, index));
+    }
+    table.descriptor->stale.store(true, std::memory_order_relaxed);
+    table.descriptor->lock.unlock();
+}
+
 void Transaction::unlink(const TableRef& table, unsigned index, Entry old, Entry now,
                          const Spot& where) {
     const TableRef child = table.below(old, index);
-    unlock_below(child, where.range);
-    child.descriptor->stale.store(true, std::memory_order_relaxed);
     table.slots[index].exchange(now);
-    child.descriptor->lock.unlock();
+    retire(child);
     mark(table, index, old, now);
     obligations_.own_table(child.descriptor, where.range);
 }

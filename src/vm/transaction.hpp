@@ -135,6 +135,9 @@ private:
     /// Links a reserved table, filled with copies of `entry`, in the entry's place.
     TableRef split(const TableRef& table, unsigned index, Entry entry);
     void unlink(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
+    /// Marks an unlinked table and all below it stale, and unlocks them: whoever walked there
+    /// without a lock and waits for one of theirs starts again.
+    static void retire(const TableRef& table);
     void put(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
     /// Keeps live counts, hole bitmaps and the count of reclaimable tables.
     void mark(const TableRef& table, unsigned index, Entry old, Entry now);

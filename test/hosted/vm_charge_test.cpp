@@ -170,3 +170,18 @@ TEST_CASE("accounts never charge more than the limit, nor lose a page") {
     CHECK(second.charged().value == 0);
     CHECK(committed().value == start);
 }
+
+TEST_CASE("what may be promised in all can be touched in all") {
+    Machine machine({.zones = MachineOptions::small_zones()});
+    Space space(machine);
+    std::uint64_t pages = commit_limit().value;
+    while (!space->map(fixed(gib - 5 * page_size, pages, Access::read_write(), false)).ok())
+        --pages;
+    CHECK(pages > 1000);
+    std::uint64_t touched = 0;
+    while (touched < pages &&
+           machine.write_word(*space, VirtAddr{gib + (touched - 5) * page_size}, touched) ==
+               Resolution::resolved)
+        ++touched;
+    CHECK(touched == pages);
+}

@@ -68,9 +68,8 @@ Machine::Machine(const MachineOptions& options)
     const std::uint64_t count = top >> page_bits;
     auto* records = static_cast<vm::Frame*>(arena.records(count * sizeof(vm::Frame)));
     vm::initialise_frames(options_.zones, records, count);
-    vm::set_commit_limit(options_.commit_limit.value != 0
-                             ? options_.commit_limit
-                             : PageCount{vm::frame_statistics().total});
+    vm::set_commit_limit(options_.commit_limit.value != 0 ? options_.commit_limit
+                                                          : vm::commit_capacity());
     machine = this;
     reserve_next_ = reserved_memory.start;
     kernel_root_ = reserve(page_size);
