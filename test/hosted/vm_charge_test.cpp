@@ -179,9 +179,8 @@ TEST_CASE("what may be promised in all can be touched in all") {
         --pages;
     CHECK(pages > 1000);
     std::uint64_t touched = 0;
-    while (touched < pages &&
-           machine.write_word(*space, VirtAddr{gib + (touched - 5) * page_size}, touched) ==
-               Resolution::resolved)
+    while (touched < pages && machine.write_word(*space, VirtAddr{gib + (touched - 5) * page_size},
+                                                 touched) == Resolution::resolved)
         ++touched;
     CHECK(touched == pages);
 }

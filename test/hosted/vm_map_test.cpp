@@ -333,3 +333,71 @@ TEST_CASE("windows show frames of somebody else, and never free them") {
           before.by_kind[static_cast<unsigned>(FrameKind::kernel)]);
     free_frames(*owned, 1);
 }
+
+TEST_CASE("emptied tables are kept for reuse, but not without end") {
+    Machine machine;
+    Space space(machine);
+    std::uint64_t most = 0;
+    for (std::uint64_t n = 0; n < 60; ++n) {
+        const std::uint64_t address = (1 + n * 7) * gib + n * page_size;
+        REQUIRE(space->map(fixed(address, page_size)).ok());
+        REQUIRE(machine.write_word(*space, VirtAddr{address}, n) == Resolution::resolved);
+        REQUIRE(space->unmap(range_of(address, page_size)).ok());
+        most = std::max(most, space->counts().tables);
+        check_good(machine, space);
+    }
+    CHECK(most < 30);
+    CHECK(all_runs(*space).empty());
+    // What holds something is never given back.
+    REQUIRE(space->map(fixed(100 * gib, page_size)).ok());
+    REQUIRE(machine.write_word(*space, VirtAddr{100 * gib}, 7) == Resolution::resolved);
+    for (std::uint64_t n = 1; n < 60; ++n) {
+        const std::uint64_t address = 100 * gib + n * 2 * mib;
+        REQUIRE(space->map(fixed(address, page_size)).ok());
+        REQUIRE(space->unmap(range_of(address, page_size)).ok());
+    }
+    CHECK(machine.read_word(*space, VirtAddr{100 * gib}) == 7);
+    CHECK(space->counts().tables < 30);
+    check_good(machine, space);
+}
+
+TEST_CASE("windows change their rights within their ceiling, and refuse what they can't be") {
+    Machine machine;
+    Space space(machine);
+    const PhysAddr device = machine.reserve(2 * page_size);
+    const auto window = [&](MemoryType type) {
+        const auto at = space->map_window(
+            {.frames = device, .pages = {2}, .access = Access::read_write(), .type = type});
+        REQUIRE(at.ok());
+        return VirtRange{*at, *at + 2 * page_size};
+    };
+    const VirtRange plain = window(MemoryType::write_back);
+    const VirtRange uncached = window(MemoryType::uncached);
+    for (const VirtRange& range : {plain, uncached}) {
+        REQUIRE(machine.write_word(*space, range.start, 5) == Resolution::resolved);
+        REQUIRE(space->protect(range, Access::read()).ok());
+        CHECK(machine.write_word(*space, range.start, 6) == Resolution::forbidden);
+        REQUIRE(space->protect(range, Access::read_write()).ok());
+        CHECK(machine.write_word(*space, range.start, 6) == Resolution::resolved);
+        CHECK(space->protect(range, Access::read_execute()).error() == Error::not_permitted);
+        CHECK(faults_of(machine, *space) == "");
+    }
+    CHECK(space->protect(uncached, Access::none()).error() == Error::not_permitted);
+    REQUIRE(space->protect(plain, Access::none()).ok());
+    CHECK(machine.touch(*space, plain.start, shim::Operation::read).resolution ==
+          Resolution::forbidden);
+    REQUIRE(space->protect(plain, Access::read()).ok());
+    CHECK(machine.read_word(*space, plain.start) == 6);
+    REQUIRE(space->discard(plain).ok());
+    CHECK(machine.read_word(*space, plain.start) == 6);
+    CHECK(space->map_window({.frames = device, .pages = {0}}).error() == Error::invalid_argument);
+    CHECK(space->map_window({.frames = device + 1, .pages = {1}}).error() ==
+          Error::invalid_argument);
+    CHECK(space
+              ->map_window({.frames = device,
+                            .address = plain.start,
+                            .pages = {1},
+                            .placement = Placement::fixed})
+              .error() == Error::already_mapped);
+    CHECK(faults_of(machine, *space) == "");
+}
