@@ -7,25 +7,61 @@
 #include "user/lib/calls.hpp"
 #include "user/lib/mutex.hpp"
 #include "user/lib/program.hpp"
+#include "user/lib/vector.hpp"
 
-#include <optional>
+#include <span>
 
 namespace user {
 
 namespace {
 
-constinit Mutex archive_mutex;
-constinit lib::Bytes archive_bytes;
+/// A member of the archive, and a hash of its path, which spares most comparisons.
+struct Member {
+    std::uint64_t path_hash;
+    lib::UstarEntry entry;
+};
 
-/// The archive's memory, mapped on first use.
-Result<lib::Bytes> archive() {
-    MutexLock lock(archive_mutex);
-    if (!archive_bytes.empty()) return archive_bytes;
+constinit Mutex members_mutex;
+Vector<Member>* members = nullptr; ///< made at the first use; then it stays as it is
+
+/// FNV-1a.
+std::uint64_t hash_of(std::string_view path) {
+    std::uint64_t hash = 0xcbf2'9ce4'8422'2325;
+    for (const char c : path) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
+    return hash;
+}
+
+/// The archive's memory.
+Result<lib::Bytes> map_archive() {
     const std::uint64_t address = TRY(map_object(handles.archive, 0, 0, abi::access_read));
     // Its length is that of the run of pages which it makes.
     const abi::Run run = TRY(nearest(abi::no_handle, address, abi::Direction::up));
-    archive_bytes = {reinterpret_cast<const std::byte*>(address), run.end - address};
-    return archive_bytes;
+    return lib::Bytes{reinterpret_cast<const std::byte*>(address), run.end - address};
+}
+
+Result<void> read_members(Vector<Member>& list) {
+    lib::UstarReader reader(TRY(map_archive()));
+    for (;;) {
+        const auto entry = TRY(reader.next());
+        if (!entry) return {};
+        lib::FixedText<256> path;
+        entry->write_path(path);
+        list.push({hash_of(path.view()), *entry});
+    }
+}
+
+/// All members of the archive.
+Result<std::span<const Member>> all_members() {
+    MutexLock lock(members_mutex);
+    if (members == nullptr) {
+        auto* list = new Vector<Member>;
+        if (const auto read = read_members(*list); !read) {
+            delete list;
+            return read.error();
+        }
+        members = list;
+    }
+    return std::span<const Member>(members->begin(), members->size());
 }
 
 std::string_view trim_slashes(std::string_view path) {
@@ -51,9 +87,12 @@ FileKind kind_of(lib::UstarEntry::Kind kind) {
 Result<File> open_file(std::string_view path) {
     path = trim_slashes(path);
     if (path.empty()) return File{FileKind::directory, {}};
-    const lib::Bytes bytes = TRY(archive());
-    const auto entry = TRY(lib::ustar_find(bytes, path));
-    return File{kind_of(entry.kind), entry.content};
+    const std::uint64_t hash = hash_of(path);
+    for (const Member& member : TRY(all_members())) {
+        if (member.path_hash != hash || !member.entry.matches(path)) continue;
+        return File{kind_of(member.entry.kind), member.entry.content};
+    }
+    return Error::not_found;
 }
 
 Result<void> list_files(std::string_view directory, void (*visit)(void*, const FileName&),
@@ -61,12 +100,9 @@ Result<void> list_files(std::string_view directory, void (*visit)(void*, const F
     directory = trim_slashes(directory);
     const File opened = TRY(open_file(directory));
     if (opened.kind != FileKind::directory) return Error::invalid_argument;
-    lib::UstarReader reader(TRY(archive()));
-    for (;;) {
-        const auto entry = TRY(reader.next());
-        if (!entry) return {};
+    for (const Member& member : TRY(all_members())) {
         lib::FixedText<256> path;
-        entry->write_path(path);
+        member.entry.write_path(path);
         std::string_view rest = path.view();
         if (!directory.empty()) {
             if (!rest.starts_with(directory)) continue;
@@ -75,8 +111,9 @@ Result<void> list_files(std::string_view directory, void (*visit)(void*, const F
             rest.remove_prefix(1);
         }
         if (rest.empty() || rest.find('/') != std::string_view::npos) continue;
-        visit(context, {rest, kind_of(entry->kind), entry->content.size()});
+        visit(context, {rest, kind_of(member.entry.kind), member.entry.content.size()});
     }
+    return {};
 }
 
 } // namespace user

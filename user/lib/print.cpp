@@ -3,6 +3,7 @@
 #include "user/lib/print.hpp"
 
 #include "user/lib/program.hpp"
+#include "user/lib/start.hpp"
 
 namespace user {
 
@@ -24,6 +25,7 @@ void Output::flush() {
 }
 
 void Output::append(std::string_view text) {
+    write_out = user::flush;
     while (!text.empty()) {
         if (size_ == sizeof buffer_) flush_locked();
         const std::size_t part = std::min(text.size(), sizeof buffer_ - size_);

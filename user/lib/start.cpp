@@ -2,8 +2,7 @@
 // Start-up of a program, after start.S.
 #include "user/lib/start.hpp"
 
-#include "user/lib/heap.hpp"
-#include "user/lib/print.hpp"
+#include "user/lib/calls.hpp"
 #include "user/lib/program.hpp"
 
 #include <array>
@@ -22,6 +21,7 @@ namespace user {
 
 ProgramHandles handles;
 std::uint64_t started_at;
+void (*write_out)() = nullptr;
 
 namespace {
 
@@ -45,9 +45,9 @@ Arguments read_arguments(const ArgumentBlock* block) {
     if (block == nullptr) return {};
     std::string_view* list = few_arguments.data();
     if (block->count > few_arguments.size()) {
-        void* memory = allocate(block->count * sizeof(std::string_view));
-        if (memory == nullptr) die("no memory for the arguments");
-        list = static_cast<std::string_view*>(memory);
+        const auto memory = map(align_up(block->count * sizeof(std::string_view), page_size));
+        if (!memory) exit(status_failure);
+        list = reinterpret_cast<std::string_view*>(*memory);
     }
     const char* const* texts = block->texts;
     for (std::uint64_t i = 0; i < block->count; ++i) {
@@ -59,7 +59,7 @@ Arguments read_arguments(const ArgumentBlock* block) {
 } // namespace
 
 void exit(int status) {
-    flush();
+    if (write_out != nullptr) write_out();
     process_exit(status);
 }
 
@@ -95,4 +95,4 @@ __attribute__((no_stack_protector)) void user_start(const user::ArgumentBlock* b
     user::exit(user::main(user::read_arguments(block)));
 }
 
-void __stack_chk_fail() { user::die("stack overwritten"); }
+void __stack_chk_fail() { __builtin_trap(); } // the kernel reports it, with the address

@@ -9,6 +9,10 @@ namespace user {
 /// The time-stamp counter at the program's first instruction.
 extern std::uint64_t started_at;
 
+/// Writes buffered text out when the program ends; null until it printed something. So programs
+/// that print nothing are small.
+extern void (*write_out)();
+
 /// How the arguments lie in memory at start: a count, and as many addresses of zero-terminated
 /// texts.
 struct ArgumentBlock {
