@@ -84,7 +84,7 @@ Result<std::size_t> write_arguments(std::span<const std::string_view> words,
     size = align_up(size, 16);
     if (size > block.size()) return Error::too_large;
 
-    std::ranges::fill(block, std::byte{0});
+    std::ranges::fill(block.first(size), std::byte{0});
     const std::uint64_t start = stack_end - size;
     const auto put = [&](std::size_t index, std::uint64_t value) {
         __builtin_memcpy(&block[index * sizeof value], &value, sizeof value);

@@ -2,6 +2,8 @@
 """The ways in which Tabula is started, and what each run has to show. One table, read by run.py."""
 import dataclasses
 
+import user_cases
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -69,6 +71,7 @@ CASES = [
     Case("memory: 6 GiB, q35", memory="6G", words="verbose run=true", qemu=("-machine", "q35"),
          expect=(r"(?m)^memory: 614\d MiB usable", r"(?m)^memory: 0{7}1.* usable$")),
 
+    *user_cases.user_cases(Case),
 
     *(Case(f"processor {cpu}", cpu=cpu, words="run=true", long=True)
       for cpu in ("Nehalem", "SandyBridge", "Haswell", "Skylake-Server", "Icelake-Server", "EPYC",

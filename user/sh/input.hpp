@@ -41,6 +41,7 @@ public:
     std::span<char> read(std::span<char> buffer);
     /// Whether Ctrl-C was typed since the last call while no prompt waited.
     bool take_interrupt() { return interrupted_.exchange(false); }
+    bool interrupt_pending() const { return interrupted_.load(); }
 
 private:
     static void run(void* self);

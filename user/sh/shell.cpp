@@ -129,6 +129,8 @@ int Shell::run_program(Words words, bool background) {
 
 int Shell::wait_for(std::string_view name, const user::OwnedHandle& process, std::uint64_t id) {
     foreground_.set(process.get());
+    // Ctrl-C may have come while the program was being started.
+    if (input_ != nullptr && input_->interrupt_pending()) foreground_.interrupt();
     const auto status = user::process_wait(process.get());
     foreground_.clear();
     if (const auto info = user::process_info(process.get())) processor_time_ = info->time;

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""What user space has to show: selftest, the words that scripts read, and a session at the shell."""
+
+PROMPT = r"\$ \Z"
+ADDRESS = r"[0-9a-f]+"
+
+SUITES = ("runtime", "calls", "pointers", "handles", "memory", "protection", "maps", "threads",
+          "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf", "faults")
+
+
+def user_cases(case):
+    """Cases, made by `case`, which takes a name and what makes it differ."""
+    for cpu in ("max", "qemu64"):
+        yield case(f"selftest, cpu {cpu}", cpu=cpu, memory="256M", words="run=selftest",
+                   expect=(*(rf"(?m)^{suite}: \d+ passed, 0 failed$" for suite in SUITES),
+                           r"(?m)^total: \d\d\d passed, 0 failed$", r"(?m)^run: exit 0$"),
+                   seconds=300)
+
+    yield case("commands: maps", words="run=maps; maps kernel; maps 1; maps 2; maps 999",
+               status=35,
+               expect=(rf"(?m)^{ADDRESS}-{ADDRESS} r-x present (\d+)/\1 4K anonymous$",
+                       rf"(?m)^{ADDRESS}-{ADDRESS} rw- lazy 0/\d+ 4K anonymous$",
+                       rf"(?m)^{ADDRESS}-{ADDRESS} --- callback 0/16 4K guard$",
+                       rf"(?m)^ffff{ADDRESS}-ffff{ADDRESS} rw- present \d+/\d+ ",
+                       r"(?m)^total \d+ runs, \d+/\d+ pages$",
+                       r"(?m)^maps: 1: not permitted$", r"(?m)^maps: 999: no such process$",
+                       r"(?m)^run: exit 1$"))
+    yield case("commands: free", words="run=free",
+               expect=tuple(rf"(?m)^{name} \d+$" for name in
+                            ("total", "free", "page-tables", "kernel", "anonymous", "cache",
+                             "committed", "commit-limit")))
+    yield case("commands: free is what it was after a thousand spawns",
+               words="run=selftest spawn; free; selftest spawn; free", memory="256M",
+               expect=(r"(?ms)^free (\d+)$.*^free \1$", r"(?ms)^anonymous (\d+)$.*^anonymous \1$"),
+               seconds=120)
+    yield case("commands: touch-mem", memory="256M",
+               words="run=touch-mem 64; touch-mem 1; touch-mem 100000; touch-mem x", status=35,
+               expect=(r"(?m)^touched 16384 pages, 16384 faults$",
+                       r"(?m)^touched 256 pages, 256 faults$",
+                       r"(?m)^touch-mem: 100000 MiB: out of memory$",
+                       r"(?m)^touch-mem: x: not a number of MiB above 0$"))
+    yield case("commands: files", status=35,
+               words="run=ls; ls bin; cat welcome.txt; cat nothing; ls nothing; cat bin",
+               expect=(r"(?m)^ +0 bin/$", r"(?m)^ +\d+ selftest$", r"(?m)^cat: nothing: not found$",
+                       r"(?m)^ls: nothing: not found$", r"(?m)^cat: bin: not a file$"))
+    yield case("commands: ps, help, uptime", words="run=spin & ps; help; uptime",
+               expect=(r"(?m)^ +1 +0 .* running init$", r"(?m)^ +2 +1 .* running sh$",
+                       r"(?m)^ +\d+ +2 .* running spin$", r"(?m)^touch-mem MIB  +maps and touches",
+                       r"(?m)^up 0:0\d:\d\d\.\d{3}$"))
+    yield case("commands: status", status=35,
+               words="run=true; echo $?; false; echo $? '$?'; nosuch; echo $?; cat; echo $?",
+               expect=(r"(?m)^0\n1 \$\?\nsh: nosuch: not found\n127\n", r"(?m)^usage: cat FILE",
+                       r"(?m)^2$", r"(?m)^run: exit 1$"))
+
+    kinds = {
+        "null": rf"read of a hole at 8 by {ADDRESS}, entry empty ---",
+        "hole": rf"read of a hole at 10000 by {ADDRESS}, entry empty ---",
+        "readonly": rf"write to read-only memory at {ADDRESS} by {ADDRESS}, entry lazy r--",
+        "noexec": rf"execution of non-executable memory at ({ADDRESS}) by \1, entry present rw-",
+        "kernel": rf"read of kernel memory at ffff800000000000 by {ADDRESS}, entry kernel ---",
+        "noncanonical": rf"privileged instruction or bad address at no address by {ADDRESS}, ",
+        "stack": rf"stack overflow at {ADDRESS} by {ADDRESS}, entry callback ---",
+        "divide": rf"divide error at no address by {ADDRESS}, entry present r-x",
+        "illegal": rf"illegal instruction at no address by {ADDRESS}, entry present r-x",
+        "privileged": rf"privileged instruction or bad address at no address by {ADDRESS}, ",
+        "breakpoint": rf"breakpoint at no address by {ADDRESS}, entry present r-x",
+        "overcommit": rf"out of memory at {ADDRESS} by {ADDRESS}, entry lazy rw-"}
+    reports = [rf"fault: fault\[\d+\]: {report}.*\n"
+               r"sh: fault\[\d+\]: ended by a fault \(status -2\)\n" for report in kinds.values()]
+    yield case("fault: every kind", status=35, seconds=120,
+               words="run=" + "".join(f"echo {kind}:; fault {kind}; " for kind in kinds) + "echo end",
+               expect=(*(rf"(?m)^{kind}:\n{report}" for kind, report in zip(kinds, reports)),
+                       r"(?m)^end\nrun: exit -2$"))
+
+    yield case("session: keys, jobs, Ctrl-C", status=None, ends="poweroff",
+               typed=((PROMPT, "spin\r"), (r"spin\n", "\x03"),
+                      (r"\^C\n.*" + PROMPT, "echo $?\r"), (r"\n130\n.*" + PROMPT, "spin &\r"),
+                      (r"\n\[1\] \d+\n.*" + PROMPT, "jobs\r"),
+                      (r"\n\[1\] \d+ spin\n.*" + PROMPT, "\x04"),
+                      (r"`poweroff` the machine\.\n.*" + PROMPT, "time tru\x7fue\r"),
+                      (r"\nreal 0\.\d{6} s, processor 0\.\d{6} s\n.*" + PROMPT, "history\r"),
+                      (r"(?s)\n +1 spin\n +2 echo \$\?\n.*" + PROMPT, "exit 3\r"),
+                      (r"the shell ended with status 3; starting another\n.*" + PROMPT,
+                       "poweroff\r")),
+               seconds=90)
