@@ -79,15 +79,27 @@ std::uint64_t interrupt_stack_below(std::uint64_t top) { return top - interrupt_
 namespace vm {
 
 namespace port {
-unsigned cpu() { return arch::this_cpu().number; }
+unsigned cpu() {
+    unsigned number = 0;
+    asm("movl %%gs:%c1, %0" : "=r"(number) : "i"(CPU_NUMBER));
+    return number;
+}
 } // namespace port
 
 } // namespace vm
 
 namespace proc::port {
 
-Thread& current_thread() { return *arch::this_cpu().thread; }
-void set_current_thread(Thread& thread) { arch::this_cpu().thread = &thread; }
-void request_user_return_work() { arch::this_cpu().user_return_work = 1; }
+Thread& current_thread() {
+    Thread* thread = nullptr;
+    asm volatile("movq %%gs:%c1, %0" : "=r"(thread) : "i"(CPU_THREAD));
+    return *thread;
+}
+void set_current_thread(Thread& thread) {
+    asm volatile("movq %0, %%gs:%c1" : : "r"(&thread), "i"(CPU_THREAD) : "memory");
+}
+void request_user_return_work() {
+    asm volatile("movb $1, %%gs:%c0" : : "i"(CPU_USER_RETURN_WORK) : "memory");
+}
 
 } // namespace proc::port
