@@ -42,10 +42,11 @@ kernel_warnings := $(warnings) -Wframe-larger-than=1024
 kernel_link_flags := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--orphan-handling=error \
     -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--no-warn-rwx-segments -T linker.ld
 
-user_flags := $(freestanding_flags) -I. -fpie -msse2 -fno-stack-protector -DTABULA_USER=1
+user_flags := $(freestanding_flags) -I. -fpie -msse2 -fstack-protector-strong -mstack-protector-guard=global \
+    -DTABULA_USER=1
 user_warnings := $(warnings)
 # Programs are position-independent, and relocate themselves; those named here have fixed addresses.
-fixed_address_programs :=
+fixed_address_programs := false
 user_link_flags := -nostdlib -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
     -Wl,-z,norelro -Wl,-z,separate-code -Wl,--build-id=none -Wl,-e,_start
 program_link_flags = $(if $(filter $1,$(fixed_address_programs)),-static -no-pie,-static-pie)

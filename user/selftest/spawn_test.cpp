@@ -31,6 +31,14 @@ void arguments_arrive() {
     EXPECT_ERROR(run_child({"exit", {long_word.data(), long_word.size()}}), Error::too_large);
 }
 
+/// `false` is linked for fixed addresses, `true` goes anywhere.
+void both_kinds_of_programs() {
+    const std::string_view fixed[] = {"false"};
+    EXPECT_EQUAL(REQUIRE(user::run(fixed)), 1);
+    const std::string_view anywhere[] = {"true"};
+    EXPECT_EQUAL(REQUIRE(user::run(anywhere)), 0);
+}
+
 void unknown_programs() {
     const std::string_view missing[] = {"no-such-program"};
     EXPECT_ERROR(user::run(missing), Error::not_found);
@@ -238,6 +246,7 @@ void many_at_once() {
 constexpr Test tests[] = {
     {"statuses", statuses},
     {"arguments_arrive", arguments_arrive},
+    {"both_kinds_of_programs", both_kinds_of_programs},
     {"unknown_programs", unknown_programs},
     {"handles_arrive_in_order", handles_arrive_in_order},
     {"good_plan_works", good_plan_works},
