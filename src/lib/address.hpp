@@ -61,3 +61,8 @@ constexpr std::uint64_t align_down(std::uint64_t value, std::uint64_t unit) {
 constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t unit) {
     return align_down(value + unit - 1, unit);
 }
+
+/// Whether exactly one bit is set. (std::has_single_bit needs a run-time library here.)
+constexpr bool is_power_of_two(std::uint64_t value) {
+    return value != 0 && (value & (value - 1)) == 0;
+}

@@ -32,8 +32,10 @@ using Level = unsigned;
 inline constexpr Level level_max = 5;
 inline constexpr unsigned table_entries = 512;
 
+/// Bits of the address that select an entry of one table.
+inline constexpr unsigned level_bits = 9;
 /// Bits of the address below what one entry of a table at `level` maps: 12, 21, 30, 39, 48.
-constexpr unsigned level_shift(Level level) { return page_bits + 9 * (level - 1); }
+constexpr unsigned level_shift(Level level) { return page_bits + level_bits * (level - 1); }
 /// Bytes that one entry of a table at `level` maps.
 constexpr std::uint64_t level_size(Level level) { return 1ULL << level_shift(level); }
 /// Pages that one entry of a table at `level` maps.
@@ -227,6 +229,9 @@ public:
         return Access{abi::access_read |
                       ((bits_ & (bit_write | bit_cow)) != 0 ? abi::access_write : 0U) |
                       ((bits_ & bit_no_execute) == 0 ? abi::access_execute : 0U)};
+    }
+    constexpr bool is_parked() const {
+        return (bits_ & (bit_present | (7ULL << state_shift))) == state_parked << state_shift;
     }
     /// Frame of a parked entry.
     constexpr PhysAddr parked_frame() const { return PhysAddr{~bits_ & frame_mask}; }

@@ -10,6 +10,12 @@
 
 namespace vm {
 
+namespace frames_detail {
+constinit Frame* records = nullptr;
+constinit PhysAddr zeros{};
+} // namespace frames_detail
+using frames_detail::records;
+
 namespace {
 
 constexpr unsigned zone_limit = 128;
@@ -27,10 +33,8 @@ struct alignas(64) CpuFrames {
 constinit CpuFrames cpus[port::cpu_limit];
 constinit Zone zones[zone_limit];
 constinit unsigned zone_count = 0;
-constinit Frame* records = nullptr;
 constinit std::uint64_t record_count = 0;
 constinit std::uint64_t managed = 0;
-constinit PhysAddr zeros{};
 
 constexpr FrameNumber number_of(PhysAddr frame) {
     return static_cast<FrameNumber>(frame.value >> page_bits);
@@ -135,7 +139,7 @@ void initialise_frames(std::span<const PhysRange> usable, Frame* all, std::uint6
     count(cpus[0], FrameKind::free, static_cast<std::int64_t>(managed));
     const auto frame = allocate_zeroed_frame(FrameKind::kernel);
     require(frame.ok(), "no memory at all");
-    zeros = *frame;
+    frames_detail::zeros = *frame;
 }
 
 Result<PhysAddr> allocate_frames(FrameKind kind, unsigned order) {
@@ -194,15 +198,11 @@ void release_frame(PhysAddr frame) {
         free_frames(frame, record.order);
 }
 
-Frame& frame_record(PhysAddr frame) { return records[frame.value >> page_bits]; }
-
 bool is_managed(PhysAddr frame) {
     for (const Zone& zone : std::span(zones, zone_count))
         if (zone.contains(number_of(frame))) return true;
     return false;
 }
-
-PhysAddr zero_frame() { return zeros; }
 
 FrameStatistics frame_statistics() {
     FrameStatistics sum{managed, {}};

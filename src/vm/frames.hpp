@@ -54,12 +54,19 @@ void free_frame(PhysAddr frame);
 /// Drops one reference; frees the frame when it was the last.
 void release_frame(PhysAddr frame);
 
+namespace frames_detail {
+extern Frame* records;
+extern PhysAddr zeros;
+} // namespace frames_detail
+
 /// The record of a frame. Precondition: below the count given at boot.
-Frame& frame_record(PhysAddr frame);
+inline Frame& frame_record(PhysAddr frame) {
+    return frames_detail::records[frame.value >> page_bits];
+}
 /// Whether the address is memory that the allocator manages.
 bool is_managed(PhysAddr frame);
 /// The frame of zeros that first reads map; never freed, not counted.
-PhysAddr zero_frame();
+inline PhysAddr zero_frame() { return frames_detail::zeros; }
 
 /// Numbers of frames.
 struct FrameStatistics {

@@ -2,8 +2,6 @@
 // map, unmap: putting ranges into the map and taking them out.
 #include "vm/transaction.hpp"
 
-#include <bit>
-
 namespace vm {
 
 namespace {
@@ -23,14 +21,9 @@ constexpr auto always = [](Entry) { return true; };
 
 Result<void> AddressSpace::place(VirtRange range, Entry entry, bool replace) {
     Transaction transaction(*this, range, Detach::yes);
-    if (!replace) {
-        TRY(transaction.look([](Entry old, const Spot&) -> Result<void> {
-            if (!old.empty()) return Error::already_mapped;
-            return {};
-        }));
-    }
     std::uint64_t charge = 0;
-    TRY(transaction.look_at_spots([&](Entry, const Spot& where) -> Result<void> {
+    TRY(transaction.look_at_spots([&](Entry old, const Spot& where) -> Result<void> {
+        if (!replace && !Transaction::is_hole(old, where.level)) return Error::already_mapped;
         charge += charge_of(entry, where);
         return {};
     }));
@@ -48,7 +41,7 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     if (request.pages.value == 0 || request.pages > range_.pages()) return Error::invalid_argument;
     const std::uint64_t alignment =
         request.alignment == 0 ? natural_alignment(request.pages) : request.alignment;
-    if (alignment < page_size || !std::has_single_bit(alignment)) return Error::invalid_argument;
+    if (alignment < page_size || !is_power_of_two(alignment)) return Error::invalid_argument;
     if (!request.ceiling.allows(request.access)) return Error::not_permitted;
     const Entry entry =
         request.guard
@@ -82,12 +75,11 @@ Result<VirtAddr> AddressSpace::map_window(const WindowRequest& request) {
     TRY(check(range));
 
     Transaction transaction(*this, range, Detach::yes);
-    if (request.placement != Placement::replace) {
-        TRY(transaction.look([](Entry old, const Spot&) -> Result<void> {
-            if (!old.empty()) return Error::already_mapped;
-            return {};
-        }));
-    }
+    const bool replace = request.placement == Placement::replace;
+    TRY(transaction.look_at_spots([&](Entry old, const Spot& where) -> Result<void> {
+        if (!replace && !Transaction::is_hole(old, where.level)) return Error::already_mapped;
+        return {};
+    }));
     const LeafOptions options{.intent = {Ceiling::of(request.access), Origin::window, true},
                               .type = request.type,
                               .shared = true,
@@ -141,10 +133,11 @@ void AddressSpace::prune(VirtAddr address) {
         }
         if (span.empty()) return;
         Transaction transaction(*this, span, Detach::yes);
-        const auto empty = transaction.look([](Entry old, const Spot&) -> Result<void> {
-            if (!old.empty()) return Error::already_mapped;
-            return {};
-        });
+        const auto empty =
+            transaction.look_at_spots([](Entry old, const Spot& where) -> Result<void> {
+                if (!Transaction::is_hole(old, where.level)) return Error::already_mapped;
+                return {};
+            });
         if (!empty) return;
         const auto never = [](Entry) { return false; };
         transaction.apply(never, [](Entry, const Spot&) { return Entry::absent(); });

@@ -4,22 +4,6 @@
 
 namespace vm {
 
-void Obligations::flush(VirtRange range) {
-    if (everything_) return;
-    if (range_count_ != 0 && ranges_[range_count_ - 1].end == range.start) {
-        ranges_[range_count_ - 1].end = range.end;
-    } else if (range_count_ == range_limit) {
-        everything_ = true;
-    } else {
-        ranges_[range_count_++] = range;
-    }
-}
-
-void Obligations::own_frame(PhysAddr frame) {
-    frame_record(frame).next = static_cast<std::uint32_t>(frames_.value >> page_bits);
-    frames_ = frame;
-}
-
 void Obligations::own_table(TableDescriptor* table, VirtRange range) {
     flush(range);
     tables_changed_ = true;
@@ -45,9 +29,9 @@ void dismantle(TableDescriptor* table, Obligations::Freed& freed) {
             continue;
         }
         freed.charge += charge_of(entry, level);
-        if (const auto frame = private_frame(entry, level)) {
+        if (const PhysAddr frame = private_frame(entry, level); frame.value != 0) {
             freed.anonymous += 1;
-            release_frame(*frame);
+            release_frame(frame);
         }
     }
     free_table(table);
@@ -56,8 +40,7 @@ void dismantle(TableDescriptor* table, Obligations::Freed& freed) {
 } // namespace
 
 Obligations::Freed Obligations::meet(const AddressSpace& space) {
-    if (range_count_ != 0)
-        port::flush({&space, {ranges_, range_count_}, everything_, tables_changed_});
+    if (!hull_.empty()) port::flush({&space, {&hull_, 1}, false, tables_changed_});
     while (frames_.value != 0) {
         const PhysAddr frame = frames_;
         frames_ = PhysAddr{std::uint64_t{frame_record(frame).next} << page_bits};

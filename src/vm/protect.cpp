@@ -54,8 +54,8 @@ Entry without_page(Entry entry, Level level) {
 }
 
 /// Changes every entry of the range by change(Entry, Level), charging or releasing the difference.
-/// admit(Entry) -> Result<void> may refuse.
-template <typename Admit, typename Change>
+/// admit(Entry) -> Result<void> may refuse. A page keeps its charge while it keeps its frame.
+template <bool keeps_frames, typename Admit, typename Change>
 Result<void> transform(AddressSpace& space, VirtRange range, Admit admit, Change change) {
     Transaction transaction(space, range);
     std::uint64_t before = 0;
@@ -63,6 +63,7 @@ Result<void> transform(AddressSpace& space, VirtRange range, Admit admit, Change
     TRY(transaction.look([&](Entry old, const Spot& where) -> Result<void> {
         if (old.empty()) return Error::not_mapped;
         TRY(admit(old));
+        if (keeps_frames && private_frame(old, where.level).value != 0) return {};
         before += charge_of(old, where);
         after += charge_of(change(old, where.level), where);
         return {};
@@ -79,7 +80,7 @@ Result<void> transform(AddressSpace& space, VirtRange range, Admit admit, Change
 
 Result<void> AddressSpace::protect(VirtRange range, Access access) {
     TRY(check(range));
-    return transform(
+    return transform<true>(
         *this, range,
         [&](Entry old) -> Result<void> {
             if (!old.intent().ceiling.allows(access)) return Error::not_permitted;
@@ -94,7 +95,7 @@ Result<void> AddressSpace::protect(VirtRange range, Access access) {
 
 Result<void> AddressSpace::discard(VirtRange range) {
     TRY(check(range));
-    return transform(*this, range, [](Entry) -> Result<void> { return {}; }, without_page);
+    return transform<false>(*this, range, [](Entry) -> Result<void> { return {}; }, without_page);
 }
 
 } // namespace vm

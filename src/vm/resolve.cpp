@@ -45,15 +45,7 @@ private:
 
 Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool force) {
     Transaction transaction(*this, {page, page + page_size});
-    Entry old;
-    Level level = 0;
-    const auto seen = transaction.look([&](Entry entry, const Spot& where) -> Result<void> {
-        old = entry;
-        level = where.level;
-        return {};
-    });
-    require(seen.ok(), "looking at one entry can't fail");
-
+    const auto [old, level] = transaction.decisive();
     const EntryKind kind = old.kind(level);
     if (kind == EntryKind::empty) return Resolution::hole;
     if (kind != EntryKind::lazy && kind != EntryKind::leaf)

@@ -11,6 +11,10 @@ namespace vm {
 
 namespace {
 
+bool is_free(const TableDescriptor& table, unsigned index) {
+    return (table.free[index / 64] >> (index % 64) & 1) != 0;
+}
+
 /// Number of slots from `first` on that are alike (empty or not), at most to the table's end.
 unsigned alike_from(const TableDescriptor& table, unsigned first, bool empty) {
     unsigned at = first;
@@ -82,7 +86,8 @@ public:
         for (unsigned index = first; index < table_entries;) {
             const VirtAddr at = table.address_of(index);
             if (within_.end <= at) return false;
-            if (const unsigned empty = alike_from(*table.descriptor, index, true); empty != 0) {
+            if (is_free(*table.descriptor, index)) {
+                const unsigned empty = alike_from(*table.descriptor, index, true);
                 index += empty;
                 if (extend(at + empty * level_size(table.level))) return true;
                 continue;
@@ -151,7 +156,7 @@ private:
 
 Result<VirtAddr> AddressSpace::first_fit(PageCount pages, std::uint64_t alignment,
                                          VirtAddr from) const {
-    if (alignment < page_size || !std::has_single_bit(alignment)) return Error::invalid_argument;
+    if (alignment < page_size || !is_power_of_two(alignment)) return Error::invalid_argument;
     if (pages.value == 0 || pages > range_.pages()) return Error::invalid_argument;
     const VirtAddr start{std::max(align_up(from.value, page_size), range_.start.value)};
     if (start.value < from.value || range_.end <= start) return Error::no_space;

@@ -77,25 +77,6 @@ void initialise(TableDescriptor& descriptor, PhysAddr frame, Level level) {
 
 void reset_tables() { slab.lock()->free = nullptr; }
 
-void TableDescriptor::mark(unsigned first, unsigned count, bool empty) {
-    live = static_cast<std::uint16_t>(empty ? live - count : live + count);
-    while (count != 0) {
-        const unsigned bit = first % 64;
-        const unsigned here = std::min(count, 64 - bit);
-        free[first / 64] ^= (here == 64 ? ~0ULL : (1ULL << here) - 1) << bit;
-        first += here;
-        count -= here;
-    }
-}
-
-TableRef TableRef::below(Entry entry, unsigned index) const {
-    return table_at(entry.frame(), level - 1, address_of(index));
-}
-
-TableRef table_at(PhysAddr frame, Level level, VirtAddr base) {
-    return {static_cast<Slot*>(direct(frame)), frame_record(frame).table, level, base};
-}
-
 Result<TableDescriptor*> make_table(Level level) {
     TableDescriptor* descriptor = TRY(take_descriptor());
     const auto frame = allocate_zeroed_frame(FrameKind::table);
@@ -112,7 +93,7 @@ Result<TableDescriptor*> adopt_table(PhysAddr frame, Level level) {
     initialise(*descriptor, frame, level);
     const auto* slots = static_cast<const Slot*>(direct(frame));
     for (unsigned index = 0; index < table_entries; ++index)
-        if (!slots[index].load().empty()) descriptor->mark(index, 1, false);
+        if (!slots[index].load().empty()) descriptor->mark(index, false);
     return descriptor;
 }
 

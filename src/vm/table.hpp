@@ -51,8 +51,16 @@ struct alignas(64) TableDescriptor {
     /// Bit i: slot i is empty, so all that it maps is free.
     std::uint64_t free[table_entries / 64]{};
 
-    /// Marks `count` slots from `first` as empty or not. Precondition: they were the opposite.
-    void mark(unsigned first, unsigned count, bool empty);
+    /// Marks slot `index` as empty or not. Precondition: it was the opposite.
+    void mark(unsigned index, bool empty) {
+        live = static_cast<std::uint16_t>(empty ? live - 1 : live + 1);
+        free[index / 64] ^= 1ULL << (index % 64);
+    }
+    /// Marks all slots of an empty table as not empty.
+    void mark_full() {
+        live = table_entries;
+        for (std::uint64_t& word : free) word = 0;
+    }
 };
 static_assert(sizeof(TableDescriptor) == 128);
 
@@ -72,7 +80,12 @@ struct TableRef {
 };
 
 /// The table at `frame` as one of `level` that begins at `base`.
-TableRef table_at(PhysAddr frame, Level level, VirtAddr base);
+inline TableRef table_at(PhysAddr frame, Level level, VirtAddr base) {
+    return {static_cast<Slot*>(direct(frame)), frame_record(frame).table, level, base};
+}
+inline TableRef TableRef::below(Entry entry, unsigned index) const {
+    return table_at(entry.frame(), level - 1, address_of(index));
+}
 
 /// Forgets all descriptors: a fresh machine begins. Called with `initialise_frames`.
 void reset_tables();

@@ -6,43 +6,6 @@
 
 namespace vm {
 
-namespace {
-
-/// Charge of a lazy entry by level: its pages, and a table for each 512 entries below it.
-constexpr std::uint64_t charge_by_level[level_max + 1] = {0,
-                                                          1,
-                                                          512 + 1,
-                                                          512 * 513 + 1,
-                                                          512ULL * (512 * 513 + 1) + 1,
-                                                          512ULL * (512ULL * (512 * 513 + 1) + 1) +
-                                                              1};
-
-} // namespace
-
-std::optional<PhysAddr> private_frame(Entry entry, Level level) {
-    if (entry.empty() || entry.is_shared()) return std::nullopt;
-    if (entry.is_leaf(level)) {
-        if (entry.frame() == zero_frame()) return std::nullopt;
-        return entry.frame();
-    }
-    if (entry.kind(level) == EntryKind::parked) return entry.parked_frame();
-    return std::nullopt;
-}
-
-std::uint64_t charge_of(Entry entry, Level level) {
-    switch (entry.kind(level)) {
-    case EntryKind::lazy: break;
-    case EntryKind::leaf:
-    case EntryKind::parked:
-        if (private_frame(entry, level)) return level_pages(level);
-        if (entry.is_shared()) return 0;
-        break;
-    default: return 0;
-    }
-    const bool promised = entry.access().writable() && !entry.intent().noreserve;
-    return promised ? charge_by_level[level] : 0;
-}
-
 std::uint64_t charge_of(Entry entry, const Spot& where) {
     if (where.whole) return charge_of(entry, where.level);
     if (charge_of(entry, where.level) == 0) return 0;
@@ -64,38 +27,57 @@ std::uint64_t charge_of(Entry entry, const Spot& where) {
 Transaction::Transaction(AddressSpace& space, VirtRange range, Detach detach)
     : space_(space), range_(range), detach_(detach) {
     lock_top();
-    lock_below(top_, range_);
+    if (top_.level > 1) lock_below(top_, range_);
 }
 
 void Transaction::lock_top() {
+    const std::uint64_t first = range_.start.value;
+    const std::uint64_t last = range_.end.value - 1;
+    const std::uint64_t differing = first ^ last;
+    // Whether `entry`, which maps 2^shift bytes, is a table that covers the range and stays.
+    const auto descends = [&](Entry entry, unsigned shift) {
+        constexpr Level any_upper = 2;
+        return entry.is_table(any_upper) &&
+               (detach_ == Detach::no || differing != (1ULL << shift) - 1);
+    };
     for (;;) {
-        TableRef table = table_at(space_.root_, space_.levels_, space_.top_base());
-        for (;;) {
-            const unsigned index = table.index_of(range_.start);
-            const bool within = index == table.index_of(range_.end - 1) && table.level > 1;
-            const auto descends = [&] {
-                if (!within) return false;
-                const Entry entry = table.slots[index].load();
-                return entry.is_table(table.level) && !detaches(spot(table, index, range_));
-            };
-            if (descends()) {
-                table = table.below(table.slots[index].load(), index);
-                continue;
-            }
-            table.descriptor->lock.lock();
-            if (!table.descriptor->stale.load(std::memory_order_relaxed) && !descends()) {
-                top_ = table;
-                return;
-            }
-            table.descriptor->lock.unlock();
-            break;
+        PhysAddr table = space_.root_;
+        unsigned shift = level_shift(space_.levels_);
+        const auto slot = [&]() -> const Slot& {
+            return static_cast<const Slot*>(direct(table))[(first >> shift) % table_entries];
+        };
+        while (shift > page_bits && differing >> shift == 0) {
+            const Entry entry = slot().load();
+            if (!descends(entry, shift)) break;
+            table = entry.frame();
+            shift -= level_bits;
         }
+        TableDescriptor& descriptor = *frame_record(table).table;
+        descriptor.lock.lock();
+        const bool linked_below =
+            shift > page_bits && differing >> shift == 0 && descends(slot().load(), shift);
+        if (!descriptor.stale.load(std::memory_order_relaxed) && !linked_below) {
+            top_ = {static_cast<Slot*>(direct(table)), &descriptor, descriptor.level,
+                    VirtAddr{first >> shift >> level_bits << level_bits << shift}};
+            return;
+        }
+        descriptor.lock.unlock();
     }
+}
+
+bool Transaction::is_hole(Entry entry, Level level) {
+    if (!entry.is_table(level)) return entry.empty();
+    const TableRef table = table_at(entry.frame(), level - 1, VirtAddr{0});
+    if (table.descriptor->live == 0) return true;
+    if (table.level == 1) return false;
+    for (unsigned index = 0; index < table_entries; ++index)
+        if (!is_hole(table.slots[index].load(), table.level)) return false;
+    return true;
 }
 
 Transaction::~Transaction() {
     if (applied_) return;
-    unlock_below(top_, range_);
+    if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
     while (reserved_ != nullptr) {
         TableDescriptor* table = reserved_;
@@ -163,18 +145,14 @@ Result<void> Transaction::take(const Need& need, std::uint64_t charge) {
     return {};
 }
 
-void Transaction::mark(const TableRef& table, unsigned index, Entry old, Entry now) {
-    if (old.empty() == now.empty()) return;
-    TableDescriptor& descriptor = *table.descriptor;
-    const bool was_empty = descriptor.live == 0;
-    descriptor.mark(index, 1, now.empty());
-    if (now.empty()) {
-        freed_ = true;
-        descriptor.longest.store(level_pages(table.level + 1), std::memory_order_relaxed);
+void Transaction::count_reclaimable(const TableRef& table, bool was_empty) {
+    const bool empty = table.descriptor->live == 0;
+    if (empty == was_empty || table.level == space_.levels_) return;
+    if (empty) {
+        space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
+    } else {
+        space_.reclaimable_.fetch_sub(1, std::memory_order_relaxed);
     }
-    if (table.level == space_.levels_) return;
-    if (was_empty) space_.reclaimable_.fetch_sub(1, std::memory_order_relaxed);
-    if (descriptor.live == 0) space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
 }
 
 TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) {
@@ -187,14 +165,14 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     const TableRef child = table_at(made->frame, table.level - 1, table.address_of(index));
     if (!entry.empty()) {
         for (unsigned at = 0; at < table_entries; ++at) child.slots[at].store(entry);
-        made->mark(0, table_entries, false);
+        made->mark_full();
     } else {
         space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
     }
     made->lock.lock();
     const Entry link = Entry::table(made->frame, !space_.kernel_);
     table.slots[index].store(link);
-    mark(table, index, entry, link);
+    if (entry.empty()) table.descriptor->mark(index, false);
     space_.tables_.fetch_add(1, std::memory_order_relaxed);
     return child;
 }
@@ -213,30 +191,11 @@ void Transaction::unlink(const TableRef& table, unsigned index, Entry old, Entry
     const TableRef child = table.below(old, index);
     table.slots[index].exchange(now);
     retire(child);
-    mark(table, index, old, now);
+    if (now.empty()) {
+        table.descriptor->mark(index, true);
+        freed_ = true;
+    }
     obligations_.own_table(child.descriptor, where.range);
-}
-
-void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry now,
-                      const Spot& where) {
-    Slot& slot = table.slots[index];
-    const auto before = private_frame(old, table.level);
-    const auto after = private_frame(now, table.level);
-    if (old.present()) {
-        slot.exchange(now);
-        if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
-            obligations_.flush(where.range);
-    } else {
-        slot.store(now);
-    }
-    if (before != after) {
-        if (before) {
-            obligations_.own_frame(*before);
-            space_.anonymous_.fetch_sub(1, std::memory_order_relaxed);
-        }
-        if (after) space_.anonymous_.fetch_add(1, std::memory_order_relaxed);
-    }
-    mark(table, index, old, now);
 }
 
 void Transaction::raise_promises() {
@@ -251,8 +210,16 @@ void Transaction::raise_promises() {
 void Transaction::commit(std::uint64_t released) {
     require(applied_ && reserved_ == nullptr, "a transaction reserved more than it used");
     if (freed_) raise_promises();
-    unlock_below(top_, range_);
+    if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
+    if (anonymous_ != 0) {
+        space_.anonymous_.fetch_add(static_cast<std::uint64_t>(anonymous_),
+                                    std::memory_order_relaxed);
+    }
+    if (!obligations_.any()) {
+        if (released != 0) space_.account_.release({released});
+        return;
+    }
     const auto freed = obligations_.meet(space_);
     released += freed.charge;
     if (freed.tables != 0) {

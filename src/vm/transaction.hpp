@@ -27,6 +27,7 @@ public:
     void own_frame(PhysAddr frame);
     /// A table that was unlinked, with all below it; it mapped `range`.
     void own_table(TableDescriptor* table, VirtRange range);
+    bool any() const { return !hull_.empty() || frames_.value != 0; }
     /// Flushes, then frees.
     struct Freed {
         std::uint64_t charge = 0;    ///< of the dismantled tables and of what stood in them, pages
@@ -37,10 +38,7 @@ public:
     Freed meet(const AddressSpace& space);
 
 private:
-    static constexpr unsigned range_limit = 8;
-    VirtRange ranges_[range_limit];
-    unsigned range_count_ = 0;
-    bool everything_ = false;
+    VirtRange hull_{}; ///< of all that must be flushed
     bool tables_changed_ = false;
     PhysAddr frames_{};                 ///< chained through Frame::next
     TableDescriptor* tables_ = nullptr; ///< chained through TableDescriptor::next
@@ -53,15 +51,41 @@ struct Spot {
     bool whole;      ///< the range covers all that the entry maps
 };
 
-/// Pages charged for an entry of a table at `level`. A charged large entry is charged for the
+/// The private frame that an entry of a table at `level` holds, 0 if none: a leaf's or a parked
+/// one, neither shared ("don't free me") nor the frame of zeros.
+inline PhysAddr private_frame(Entry entry, Level level) {
+    if (!entry.present())
+        return entry.is_parked() && !entry.is_shared() ? entry.parked_frame() : PhysAddr{};
+    if (entry.is_shared() || entry.is_table(level) || entry.frame() == zero_frame())
+        return PhysAddr{};
+    return entry.frame();
+}
+
+/// Charge of a promised entry by level: its pages, and a table for each 512 entries below it.
+inline constexpr std::uint64_t charge_by_level[level_max + 1] = {
+    0,
+    1,
+    512 + 1,
+    512 * 513 + 1,
+    512ULL * (512 * 513 + 1) + 1,
+    512ULL * (512ULL * (512 * 513 + 1) + 1) + 1};
+
+/// Pages charged for an entry of a table at `level`. A promised large entry is charged for the
 /// tables below it too, so that touching it never needs a charge: splitting changes no sum.
-std::uint64_t charge_of(Entry entry, Level level);
+inline std::uint64_t charge_of(Entry entry, Level level) {
+    const auto promise = [&] {
+        return entry.access().writable() && !entry.intent().noreserve ? charge_by_level[level] : 0;
+    };
+    if (!entry.present()) {
+        const EntryKind kind = entry.kind(level);
+        if (kind == EntryKind::lazy) return promise();
+        return kind == EntryKind::parked && !entry.is_shared() ? 1 : 0;
+    }
+    if (entry.is_shared() || entry.is_table(level)) return 0;
+    return entry.frame() == zero_frame() ? promise() : level_pages(level);
+}
 /// The same for what `where` covers of the entry, in the largest blocks that fit.
 std::uint64_t charge_of(Entry entry, const Spot& where);
-
-/// The private frame that an entry of a table at `level` holds, if any: a leaf's or a parked one,
-/// neither shared ("don't free me") nor the frame of zeros.
-std::optional<PhysAddr> private_frame(Entry entry, Level level);
 
 /// Which tables an operation may replace as a whole.
 enum class Detach : bool { no, yes };
@@ -81,10 +105,17 @@ public:
     Result<void> look(Visitor&& visitor) const {
         return look_in(top_, range_, false, visitor);
     }
-    /// The same, but a table that will be unlinked counts as one empty entry.
+    /// The same, but a table that will be unlinked counts as one entry.
     template <typename Visitor>
     Result<void> look_at_spots(Visitor&& visitor) const {
         return look_in(top_, range_, true, visitor);
+    }
+
+    /// Whether an entry of a table at `level` maps nothing: empty, or a table of such.
+    static bool is_hole(Entry entry, Level level);
+    /// The entry that decides about a range of one page, and its level.
+    AddressSpace::Located decisive() const {
+        return {top_.slots[top_.index_of(range_.start)].load(), top_.level};
     }
 
     /// Takes the tables that `apply` will need, with their charge, and charges `charge` pages more:
@@ -94,7 +125,8 @@ public:
     Result<void> reserve(std::uint64_t charge, Level leaf_level, Splits&& splits) {
         leaf_level_ = leaf_level;
         Need need{};
-        need_in(top_, range_, splits, need);
+        if (top_.level > 1) need_in(top_, range_, splits, need);
+        if (charge + need.tables == 0) return {};
         return take(need, charge);
     }
 
@@ -139,8 +171,8 @@ private:
     /// without a lock and waits for one of theirs starts again.
     static void retire(const TableRef& table);
     void put(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
-    /// Keeps live counts, hole bitmaps and the count of reclaimable tables.
-    void mark(const TableRef& table, unsigned index, Entry old, Entry now);
+    /// Keeps the count of reclaimable tables, when a table became empty or ceased to be.
+    void count_reclaimable(const TableRef& table, bool was_empty);
     void lock_top();
     void lock_below(const TableRef& table, VirtRange range);
     void unlock_below(const TableRef& table, VirtRange range);
@@ -161,6 +193,7 @@ private:
     Level leaf_level_ = level_max;
     bool applied_ = false;
     bool freed_ = false;                  ///< an entry became empty
+    std::int64_t anonymous_ = 0;          ///< private frames gained or lost
     TableDescriptor* reserved_ = nullptr; ///< chained through `next`
     std::uint64_t charged_ = 0;           ///< to be given back if nothing is applied
     Obligations obligations_;
@@ -173,6 +206,44 @@ inline Spot Transaction::spot(const TableRef& table, unsigned index, VirtRange r
     return {table.level, covered, covered.start == start && covered.end == end};
 }
 
+inline void Obligations::flush(VirtRange range) {
+    if (hull_.empty()) {
+        hull_ = range;
+    } else {
+        hull_ = {std::min(hull_.start, range.start), std::max(hull_.end, range.end)};
+    }
+}
+
+inline void Obligations::own_frame(PhysAddr frame) {
+    frame_record(frame).next = static_cast<std::uint32_t>(frames_.value >> page_bits);
+    frames_ = frame;
+}
+
+inline void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry now,
+                             const Spot& where) {
+    Slot& slot = table.slots[index];
+    if (old.present()) {
+        slot.exchange(now);
+        if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
+            obligations_.flush(where.range);
+    } else {
+        slot.store(now);
+    }
+    const PhysAddr before = private_frame(old, table.level);
+    const PhysAddr after = private_frame(now, table.level);
+    if (before != after) {
+        if (before.value != 0) {
+            obligations_.own_frame(before);
+            --anonymous_;
+        }
+        if (after.value != 0) ++anonymous_;
+    }
+    if (old.empty() != now.empty()) {
+        table.descriptor->mark(index, now.empty());
+        freed_ = freed_ || now.empty();
+    }
+}
+
 template <typename Visitor>
 Result<void> Transaction::look_in(const TableRef& table, VirtRange range, bool spots,
                                   Visitor& visitor) const {
@@ -183,7 +254,7 @@ Result<void> Transaction::look_in(const TableRef& table, VirtRange range, bool s
         if (!entry.is_table(table.level)) {
             TRY(visitor(entry, where));
         } else if (spots && detaches(where)) {
-            TRY(visitor(Entry::absent(), where));
+            TRY(visitor(entry, where));
         } else {
             TRY(look_in(table.below(entry, index), where.range, spots, visitor));
         }
@@ -212,6 +283,7 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
 template <typename Splits, typename Change>
 void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& splits, Change& change) {
     const unsigned last = table.index_of(range.end - 1);
+    const bool was_empty = table.descriptor->live == 0;
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
         const Spot where = spot(table, index, range);
@@ -229,6 +301,7 @@ void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& split
         }
     }
     if (freed_) raise_promise(table);
+    count_reclaimable(table, was_empty);
 }
 
 } // namespace vm

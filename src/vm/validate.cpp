@@ -63,7 +63,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth)
             runs.append(examine(table.below(entry, index), range, false, truth));
         } else {
             truth.charge += charge_of(entry, table.level);
-            if (private_frame(entry, table.level)) ++truth.anonymous;
+            if (private_frame(entry, table.level).value != 0) ++truth.anonymous;
             runs.append(FreeRuns::uniform(pages, entry.empty()));
         }
     }
