@@ -52,6 +52,29 @@ def user_cases(case):
                expect=(r"(?m)^0\n1 \$\?\nsh: nosuch: not found\n127\n", r"(?m)^usage: cat FILE",
                        r"(?m)^2$", r"(?m)^run: exit 1$"))
 
+    helpful = ("help history jobs wait time exit ls cat echo ps kill maps free touch-mem fault uptime "
+               "sleep spin sh reboot poweroff").split()
+    yield case("commands: help of each", words="run=" + "; ".join(f"{n} --help" for n in helpful),
+               expect=(*(rf"(?m)^usage: {name} .*\n{name} \w+.*\.$" for name in helpful),
+                       r"(?m)^run: exit 0$"))
+    yield case("commands: an open quote", status=35, words="run=echo one; echo 'open",
+               expect=(r"(?m)^run: exit 2$", r"(?m)^sh: a quote is not closed \(at character \d+\)$"))
+    yield case("commands: errors", status=35,
+               words="run=selftest nosuch; bench nosuch; fault nosuch; kill x 4096; sleep x; maps x; "
+                     "sh -c; ps 1; time; help nosuch",
+               expect=(r"(?m)^selftest: nosuch: no such suite; there are: runtime ",
+                       r"(?m)^bench: nosuch: no such row; there are:\n  boot_tsc_at_init$",
+                       r"(?m)^fault: nosuch: unknown kind; one of null hole ",
+                       r"(?m)^kill: x: invalid argument\nkill: 4096: no such process$",
+                       r"(?m)^sleep: x: invalid argument$", r"(?m)^maps: x: invalid argument$",
+                       r"(?m)^ps: too many words\nusage: ps ", r"(?m)^time: a word is missing$",
+                       r"(?m)^help: nosuch: no such command$", r"(?m)^run: exit 2$"))
+    yield case("commands: bench", memory="256M",
+               words="run=bench null_getppid switch_by_sched_yield ipc_call_0w mem_B_per_mapping",
+               qemu=("-icount", "shift=0,sleep=off"), seconds=120,
+               expect=(r"(?m)^# name\tops\tmedian\tmin\tmean", r"(?m)^null_getppid\t20000(\t\d+)",
+                       r"(?m)^switch_by_sched_yield\t40000\t\d+", r"(?m)^ipc_call_8B\t10000\t\d+",
+                       r"(?m)^mem_B_per_mapping\t60000\t0\t0\t0$", r"(?m)^# end\nrun: exit 0$"))
     kinds = {
         "null": rf"read of a hole at 8 by {ADDRESS}, entry empty ---",
         "hole": rf"read of a hole at 10000 by {ADDRESS}, entry empty ---",

@@ -32,8 +32,9 @@ TEST_CASE("proc: a closed handle's value stays refused when its slot is used aga
         CHECK((second.value & 0xffff) == (first.value & 0xffff));
         CHECK(ask(SystemCall::signal, first.value, 1).error == Error::bad_handle);
         CHECK(ask(SystemCall::signal, second.value, 1).ok());
-        for (const std::uint64_t bad : {std::uint64_t{0}, std::uint64_t{5}, std::uint64_t{1024},
-                                        std::uint64_t{0xffff}, ~std::uint64_t{0}, second.value + (1 << 16)})
+        for (const std::uint64_t bad :
+             {std::uint64_t{0}, std::uint64_t{5}, std::uint64_t{1024}, std::uint64_t{0xffff},
+              ~std::uint64_t{0}, second.value + (1 << 16)})
             CHECK(close(bad).error == Error::bad_handle);
     });
 }
