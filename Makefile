@@ -53,7 +53,7 @@ program_link_flags = $(if $(filter $1,$(fixed_address_programs)),-static -no-pie
 
 hosted_flags := $(common_flags) -I. -Itest -O1 -pthread -D_GLIBCXX_ASSERTIONS -DTABULA_HOSTED=1
 sanitizer_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-coverage_flags := --coverage -O0 -fno-inline
+coverage_flags := --coverage
 
 # ---- sources -------------------------------------------------------------------------------------
 
@@ -138,8 +138,10 @@ $(filter-out deps help clean,$(MAKECMDGOALS)): | deps
 # Objects depend on the flags they were compiled with, not on this whole file.
 flags_kernel := $(kernel_flags) $(kernel_warnings)
 flags_user := $(user_flags) $(user_warnings)
-flags_hosted := $(hosted_flags) $(sanitizer_flags) $(coverage_flags) $(warnings)
-$(build)/flags.kernel $(build)/flags.user $(build)/flags.hosted: $(build)/flags.%: FORCE
+flags_plain := $(hosted_flags) $(warnings)
+flags_sanitized := $(flags_plain) $(sanitizer_flags)
+flags_coverage := $(flags_plain) $(coverage_flags)
+$(addprefix $(build)/flags.,kernel user $(hosted_variants)): $(build)/flags.%: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','"'"',$(flags_$*))' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -234,7 +236,7 @@ variant_flags_sanitized := $(sanitizer_flags)
 variant_flags_coverage := $(coverage_flags)
 
 define hosted_rules
-$(build)/hosted/$1/%.cpp.o: %.cpp $(build)/flags.hosted | deps
+$(build)/hosted/$1/%.cpp.o: %.cpp $(build)/flags.$1 | deps
 	@mkdir -p $$(@D)
 	@echo "  $1 $$<"
 	@$(CXX) $(hosted_flags) $(variant_flags_$1) $(warnings) -MMD -MP -c $$< -o $$@
@@ -256,7 +258,7 @@ format: | deps ## puts every source file into shape
 	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs clang-format-19 -i
 
 header_flags = $(if $(filter user/%,$1),$(user_flags),$(if $(filter test/%,$1),$(hosted_flags),$(kernel_flags)))
-$(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)/flags.hosted | deps
+$(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)/flags.plain | deps
 	@mkdir -p $(@D)
 	@$(CXX) $(call header_flags,$<) -fsyntax-only -MMD -MP -MF $(@:.ok=.d) -MT $@ -x c++ \
 	    -include $< /dev/null
