@@ -11,6 +11,10 @@ namespace {
 
 /// The lowest address that a process may map: see vm::user_range.
 constexpr std::uint64_t lowest_address = 0x1'0000;
+/// What one entry maps, a level above pages.
+constexpr std::uint64_t large_entry = 2 << 20;
+/// The part of a stack that is given by the page.
+constexpr std::uint64_t stack_near = program_stack_bytes % large_entry;
 /// Distance kept between a program and a stack above it.
 constexpr std::uint64_t stack_distance = 1 << 20;
 
@@ -64,11 +68,17 @@ std::size_t add_segments(const ElfImage& image, Bytes file, std::uint64_t base, 
 }
 
 /// Where the stack begins: below the program if there is room for it and its guard, else above.
+/// Its end stands a little above a boundary of the entries one level up, so that all below the
+/// boundary is few entries.
 Result<std::uint64_t> place_stack(std::uint64_t start, std::uint64_t end, std::uint64_t bytes) {
     const std::uint64_t needed = bytes + program_guard_bytes;
-    if (start >= lowest_address && start - lowest_address >= needed) return start - bytes;
-    if (end > elf_user_end || elf_user_end - end < needed + stack_distance) return Error::no_space;
-    return end + stack_distance + program_guard_bytes;
+    if (start >= stack_near) {
+        const std::uint64_t stack_end = align_down(start - stack_near, large_entry) + stack_near;
+        if (stack_end >= lowest_address + needed) return stack_end - bytes;
+    }
+    const std::uint64_t guard = align_up(end + stack_distance, large_entry);
+    if (guard > elf_user_end || elf_user_end - guard < needed) return Error::no_space;
+    return guard + program_guard_bytes;
 }
 
 /// Writes the block for a stack that ends at `stack_end`; gives its size.

@@ -2,12 +2,16 @@
 // From an ELF file and argument words to the plan that `spawn` takes: the one loader, used by the
 // kernel for the first process and by user space for all others.
 //
-// Where things go (a program of up to 512 KiB, its stack and the stack's guard share one
-// page-table page; a program with fixed addresses has its stack below it if there is room):
+// Where things go. Guard and lower stack are one entry each, a level above pages; what a small
+// program touches stands in one page-table page. The argument block at the stack's top is filled
+// in.
 //
-//   0x40070000  guard    64 KiB     never accessible: a stack that overflows ends here
-//   0x40080000  stack    1 MiB      lazy; the argument block at its top is filled in
-//   0x40180000  program             position-independent ones; segments as the file says
+//   0x40000000  guard    2 MiB      never accessible: a stack that overflows ends here
+//   0x40200000  stack    2 MiB      for deep stacks
+//   0x40400000           64 KiB     the stack of most programs
+//   0x40410000  program             position-independent ones; segments as the file says
+//
+// A program with fixed addresses has the same below it if there is room, else above it.
 //
 // The argument block, at the top of the first stack. rdi and rsp point at it, 16-byte aligned:
 //
@@ -24,9 +28,9 @@
 
 namespace lib {
 
-inline constexpr std::uint64_t program_base = 0x4018'0000;
-inline constexpr std::uint64_t program_stack_bytes = 1 << 20;
-inline constexpr std::uint64_t program_guard_bytes = 64 << 10;
+inline constexpr std::uint64_t program_base = 0x4041'0000;
+inline constexpr std::uint64_t program_stack_bytes = (2 << 20) + (64 << 10);
+inline constexpr std::uint64_t program_guard_bytes = 2 << 20;
 /// The argument block's largest size: addresses, words and their zeros.
 inline constexpr std::size_t argument_block_limit = 4096;
 

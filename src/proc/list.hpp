@@ -23,11 +23,20 @@ public:
     bool empty() const { return first_ == nullptr; }
     T* front() const { return first_; }
     T* back() const { return last_; }
+    /// Neighbours of a member of this list; null at its ends.
     static T* after(const T& member) { return (member.*hook).next; }
     static T* before(const T& member) { return (member.*hook).previous; }
     static bool contains(const T& member) { return (member.*hook).linked; }
 
-    void push_back(T& member) { insert_after(last_, member); }
+    void push_back(T& member) {
+        ListHook<T>& links = member.*hook;
+        vm::require(!links.linked, "list: member is in a list already");
+        links.previous = last_;
+        links.next = nullptr;
+        links.linked = true;
+        (last_ != nullptr ? (last_->*hook).next : first_) = &member;
+        last_ = &member;
+    }
     void push_front(T& member) { insert_after(nullptr, member); }
 
     /// Puts `member` behind `position`; at the front if that is null.
@@ -42,7 +51,11 @@ public:
 
     T* pop_front() {
         T* member = first_;
-        if (member != nullptr) remove(*member);
+        if (member == nullptr) return nullptr;
+        ListHook<T>& links = member->*hook;
+        first_ = links.next;
+        (first_ != nullptr ? (first_->*hook).previous : last_) = nullptr;
+        links.linked = false;
         return member;
     }
 

@@ -88,6 +88,8 @@ private:
     char name_[abi::name_limit] = {};
 };
 
+inline bool Thread::killed() const { return process_ && process_->killed(); }
+
 /// Called once before the first process of a machine (hosted, one boots after the other).
 void initialise_processes();
 

@@ -89,7 +89,7 @@ void run_next(Processor& cpu) {
 void give_way(Processor& cpu, bool slice_over) {
     Thread& self = port::current_thread();
     Thread* next = nullptr;
-    bool contended = false;
+    bool contended = true;
     {
         auto ready = cpu.ready.lock();
         const int highest = ready->highest();
@@ -99,12 +99,17 @@ void give_way(Processor& cpu, bool slice_over) {
             return;
         }
         self.state.store(RunState::ready, std::memory_order_relaxed);
-        if (slice_over) {
-            ready->push_back(self);
+        if (highest == int{self.priority}) {
+            next = &ready->rotate(self);
         } else {
-            ready->push_front(self);
+            // A turn that is not over goes on when the more urgent ones are done.
+            if (slice_over) {
+                ready->push_back(self);
+            } else {
+                ready->push_front(self);
+            }
+            next = pick(*ready, contended);
         }
-        next = pick(*ready, contended);
     }
     run(cpu, next, contended);
 }

@@ -15,7 +15,7 @@ constexpr PageCount thread_pages{1 + vm::kernel_stack_bytes / page_size};
 
 } // namespace
 
-Thread::Thread() : Object(ObjectKind::thread) {}
+Thread::Thread() : Object(ObjectKind::thread), space_(&vm::kernel_space()) {}
 
 Thread::~Thread() { free_machine_state(); }
 
@@ -24,6 +24,7 @@ Result<Ref<Thread>> Thread::create(Process& process, const port::UserStart& star
     Charge charge = TRY(Charge::make(process.space().account(), thread_pages));
     Ref<Thread> thread = Ref<Thread>::adopt(*TRY(vm::heap_new<Thread>()));
     thread->process_ = Ref<Process>(process);
+    thread->space_ = &process.space();
     thread->charge_ = std::move(charge);
     thread->priority = static_cast<std::uint8_t>(priority);
     thread->cpu = vm::port::cpu();
@@ -42,12 +43,6 @@ Result<void> Thread::launch() {
     make_ready(*this);
     return {};
 }
-
-const vm::AddressSpace& Thread::space() const {
-    return process_ ? process_->space() : vm::kernel_space();
-}
-
-bool Thread::killed() const { return process_ && process_->killed(); }
 
 void Thread::free_machine_state() {
     if (!stack_.empty()) vm::free_kernel_stack(std::exchange(stack_, VirtRange{}));

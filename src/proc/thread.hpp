@@ -61,9 +61,10 @@ public:
 
     /// Null only for idle threads.
     Process* process() const { return process_.get(); }
-    const vm::AddressSpace& space() const;
+    const vm::AddressSpace& space() const { return *space_; }
     /// Its process was told to end: the thread unwinds to the boundary and ends there.
-    bool killed() const;
+    /// Defined in proc/process.hpp.
+    inline bool killed() const;
 
     /// Gives back stack and vector state of a thread that was switched away from for ever.
     void free_machine_state();
@@ -99,6 +100,7 @@ public:
 
 private:
     Ref<Process> process_;
+    const vm::AddressSpace* space_; ///< the process's, or the kernel's
     VirtRange stack_{};
     Charge charge_; ///< to the process's account: ends before process_ does
 };
