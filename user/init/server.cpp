@@ -50,7 +50,8 @@ Result<void> Server::answer(abi::Message& message) {
     case DirectoryOperation::next: return answer_next(message);
     case DirectoryOperation::state: return answer_state(message);
     case DirectoryOperation::find: return answer_find(message);
-    case DirectoryOperation::kernel_runs: return answer_kernel_runs(message);
+    case DirectoryOperation::own_runs: return answer_runs(message, false);
+    case DirectoryOperation::kernel_runs: return answer_runs(message, true);
     case DirectoryOperation::power:
         return user::power(power_, static_cast<abi::Power>(message.words[1]));
     case DirectoryOperation::boot_time: message.words[1] = user::started_at; return {};
@@ -96,9 +97,12 @@ Result<void> Server::answer_find(abi::Message& message) {
     return {};
 }
 
-Result<void> Server::answer_kernel_runs(abi::Message& message) {
+Result<void> Server::answer_runs(abi::Message& message, bool kernel) {
     abi::Run run{};
-    const auto found = TRY(user::kernel_query(power_, message.words[1], {&run, 1}));
+    const std::span<abi::Run> one(&run, 1);
+    const std::uint64_t address = message.words[1];
+    const auto found = TRY(kernel ? user::kernel_query(power_, address, one)
+                                  : user::query(abi::no_handle, address, one));
     if (found.empty()) return Error::not_found;
     __builtin_memcpy(message.words + 1, &run, sizeof run);
     return {};

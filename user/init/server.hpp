@@ -21,7 +21,7 @@ private:
     Result<void> answer_next(abi::Message& message);
     Result<void> answer_state(abi::Message& message);
     Result<void> answer_find(abi::Message& message);
-    Result<void> answer_kernel_runs(abi::Message& message);
+    Result<void> answer_runs(abi::Message& message, bool kernel);
 
     ProcessTable& processes_;
     abi::Handle endpoint_;

@@ -26,6 +26,13 @@ Result<abi::Message> ask(DirectoryOperation operation, std::uint64_t argument) {
     return message;
 }
 
+Result<abi::Run> ask_run(DirectoryOperation operation, std::uint64_t address) {
+    const auto answer = TRY(ask(operation, address));
+    abi::Run run;
+    __builtin_memcpy(&run, answer.words + 1, sizeof run);
+    return run;
+}
+
 } // namespace
 
 std::string_view Entry::name_view() const {
@@ -65,11 +72,12 @@ Result<OwnedHandle> find(std::uint64_t id) {
     return OwnedHandle(answer.handles[0]);
 }
 
+Result<abi::Run> init_run(std::uint64_t address) {
+    return ask_run(DirectoryOperation::own_runs, address);
+}
+
 Result<abi::Run> kernel_run(std::uint64_t address) {
-    const auto answer = TRY(ask(DirectoryOperation::kernel_runs, address));
-    abi::Run run;
-    __builtin_memcpy(&run, answer.words + 1, sizeof run);
-    return run;
+    return ask_run(DirectoryOperation::kernel_runs, address);
 }
 
 Result<void> power(abi::Power action) {

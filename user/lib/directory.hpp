@@ -39,8 +39,10 @@ Result<void> remove(std::uint64_t id);
 /// The process with the next higher id. Error: not_found after the last.
 Result<Entry> next(std::uint64_t id);
 Result<State> state(std::uint64_t id);
-/// A handle with inspect and control. Error: not_found.
+/// A handle with inspect and control. Errors: not_found; not_permitted for init itself.
 Result<OwnedHandle> find(std::uint64_t id);
+/// The next run of init's own map at or above the address. Error: not_found after the last.
+Result<abi::Run> init_run(std::uint64_t address);
 /// The next run of the kernel's half at or above the address. Error: not_found after the last.
 Result<abi::Run> kernel_run(std::uint64_t address);
 /// Powers off or restarts. Comes back only with an error.

@@ -12,6 +12,9 @@
 //   state          [1] id                          [1] threads [2] committed [3] anonymous
 //                                                  [4] tables [5] faults [6] time [7] exited
 //   find           [1] id                          handle: inspect, control
+//   own_runs       [1] address                     [1..5] the next abi::Run of init's own map,
+//   which
+//                                                  no handle reaches; not_found after the last
 //   kernel_runs    [1] address                     [1..5] the next abi::Run of the kernel's half;
 //                                                  not_found after the last
 //   power          [1] abi::Power                  none when the machine obeys
@@ -31,6 +34,7 @@ enum class DirectoryOperation : std::uint64_t {
     next,
     state,
     find,
+    own_runs,
     kernel_runs,
     power,
     boot_time,

@@ -72,10 +72,11 @@ Result<void> print_process(abi::Handle process, Totals& totals) {
     }
 }
 
-Result<void> print_kernel(Totals& totals) {
+/// Runs that init tells one by one.
+Result<void> print_told(Result<abi::Run> (*next_run)(std::uint64_t), Totals& totals) {
     std::uint64_t from = 0;
     for (;;) {
-        const auto run = user::directory::kernel_run(from);
+        const auto run = next_run(from);
         if (!run) {
             if (run.error() == Error::not_found) return {};
             return run.error();
@@ -88,10 +89,13 @@ Result<void> print_kernel(Totals& totals) {
 
 Result<void> print_map(std::string_view whose, Totals& totals) {
     if (whose.empty()) return print_process(abi::no_handle, totals);
-    if (whose == "kernel") return print_kernel(totals);
+    if (whose == "kernel") return print_told(user::directory::kernel_run, totals);
     const auto id = TRY(user::parse_number(whose));
-    const auto process = TRY(user::directory::find(id));
-    return print_process(process.get(), totals);
+    const auto process = user::directory::find(id);
+    if (process) return print_process(process->get(), totals);
+    // Init has no handle to itself to give away, but tells about its map.
+    if (process.error() != Error::not_permitted) return process.error();
+    return print_told(user::directory::init_run, totals);
 }
 
 } // namespace
