@@ -20,7 +20,7 @@ def user_cases(case):
                status=35,
                expect=(rf"(?m)^{ADDRESS}-{ADDRESS} r-x present (\d+)/\1 4K anonymous$",
                        rf"(?m)^{ADDRESS}-{ADDRESS} rw- lazy 0/\d+ 4K anonymous$",
-                       rf"(?m)^{ADDRESS}-{ADDRESS} --- callback 0/16 4K guard$",
+                       rf"(?m)^{ADDRESS}-{ADDRESS} --- callback 0/512 2M guard$",
                        rf"(?m)^ffff{ADDRESS}-ffff{ADDRESS} rw- present \d+/\d+ ",
                        r"(?s)(\ntotal \d+ runs, \d+/\d+ pages\n.*){4}",
                        r"(?m)^maps: 999: no such process$",
