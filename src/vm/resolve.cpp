@@ -25,10 +25,9 @@ public:
     FreshFrame(const FreshFrame&) = delete;
     FreshFrame& operator=(const FreshFrame&) = delete;
     /// Allocates; a copy of `original` unless that is the frame of zeros.
-    bool allocate(PhysAddr original) {
+    bool allocate(PhysAddr original, FrameKind kind) {
         const bool zeros = original == zero_frame();
-        const auto frame = zeros ? allocate_zeroed_frame(FrameKind::anonymous)
-                                 : allocate_frame(FrameKind::anonymous);
+        const auto frame = zeros ? allocate_zeroed_frame(kind) : allocate_frame(kind);
         if (!frame) return false;
         frame_ = *frame;
         if (!zeros) port::copy_page(direct(frame_), direct(original));
@@ -65,7 +64,8 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool fo
     PhysAddr frame = zeros ? zero_frame() : old.frame();
     const bool sole = !zeros && frame_record(frame).references.load(std::memory_order_acquire) == 1;
     if (wants_own && !sole) {
-        if (!fresh.allocate(frame)) return Resolution::no_memory;
+        if (!fresh.allocate(frame, kernel_ ? FrameKind::kernel : FrameKind::anonymous))
+            return Resolution::no_memory;
         frame = fresh.frame();
     }
     const bool parks = access == Access::none(); // populated without rights
