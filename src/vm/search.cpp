@@ -42,6 +42,8 @@ unsigned empty_below(const TableDescriptor& table, unsigned end) {
 
 /// Pages free at the start of a table's span. Emptied tables in it are as free as empty slots.
 std::uint64_t leading_pages(const TableRef& table) {
+    if (table.level == 1 && ~table.descriptor->free[0] != 0)
+        return static_cast<std::uint64_t>(std::countr_one(table.descriptor->free[0]));
     std::uint64_t pages = 0;
     for (unsigned index = 0; index < table_entries; ++index) {
         const unsigned empty = alike_from(*table.descriptor, index, true);
@@ -59,6 +61,9 @@ std::uint64_t leading_pages(const TableRef& table) {
 
 /// Pages free at the end of a table's span.
 std::uint64_t trailing_pages(const TableRef& table) {
+    constexpr unsigned last_word = table_entries / 64 - 1;
+    if (table.level == 1 && ~table.descriptor->free[last_word] != 0)
+        return static_cast<std::uint64_t>(std::countl_one(table.descriptor->free[last_word]));
     std::uint64_t pages = 0;
     for (unsigned end = table_entries; end != 0; --end) {
         const unsigned empty = empty_below(*table.descriptor, end);
@@ -119,6 +124,10 @@ private:
         const std::uint64_t most = child.descriptor->longest.load(std::memory_order_relaxed);
         if (most >= bytes_ >> page_bits || child.base < within_.start) return visit(child);
         // Too small inside; what is free at its two ends may still join its neighbours.
+        if (most == 0) {
+            restart(end);
+            return false;
+        }
         const std::uint64_t leading = leading_pages(child);
         if (extend(child.base + (leading << page_bits))) return true;
         if (leading == level_pages(table.level)) return false; // nothing but emptied tables
