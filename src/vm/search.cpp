@@ -40,6 +40,25 @@ unsigned empty_below(const TableDescriptor& table, unsigned end) {
     return end;
 }
 
+/// The first slot, from `first` on, of `count` (1 to 64) that are all empty; table_entries if none.
+unsigned find_empty(const TableDescriptor& table, unsigned first, unsigned count) {
+    constexpr unsigned words = table_entries / 64;
+    for (unsigned word = first / 64; word < words; ++word) {
+        std::uint64_t low = table.free[word];
+        std::uint64_t high = word + 1 < words ? table.free[word + 1] : 0;
+        if (word == first / 64) low &= ~0ULL << (first % 64);
+        // After each step a bit says that this slot and the next `have` - 1 are empty.
+        for (unsigned have = 1; have < count && low != 0;) {
+            const unsigned step = std::min({have, count - have, 63U});
+            low &= low >> step | high << (64 - step);
+            high &= high >> step;
+            have += step;
+        }
+        if (low != 0) return word * 64 + static_cast<unsigned>(std::countr_zero(low));
+    }
+    return table_entries;
+}
+
 /// Pages free at the start of a table's span. Emptied tables in it are as free as empty slots.
 std::uint64_t leading_pages(const TableRef& table) {
     if (table.level == 1 && ~table.descriptor->free[0] != 0)
@@ -88,6 +107,8 @@ public:
     bool visit(const TableRef& table) {
         const VirtAddr from = std::max(table.base, within_.start);
         const unsigned first = table.index_of(from);
+        if (table.level == 1 && bytes_ <= 64 * page_size && alignment_ == page_size)
+            return visit_leaf(table, first);
         for (unsigned index = first; index < table_entries;) {
             const VirtAddr at = table.address_of(index);
             if (within_.end <= at) return false;
@@ -112,6 +133,21 @@ public:
     VirtAddr found() const { return run_; }
 
 private:
+    /// The same for a page table and few pages: a word of the bitmap at a time.
+    bool visit_leaf(const TableRef& table, unsigned first) {
+        const unsigned leading = alike_from(*table.descriptor, first, true);
+        if (extend(table.address_of(first + leading))) return true;
+        const auto pages = static_cast<unsigned>(bytes_ >> page_bits);
+        const unsigned found = find_empty(*table.descriptor, first, pages);
+        if (found != table_entries) {
+            run_ = table.address_of(found);
+            return extend(run_ + bytes_);
+        }
+        restart(table.address_of(table_entries) - (trailing_pages(table) << page_bits));
+        if (first == 0) lower_promise(table);
+        return false;
+    }
+
     bool visit_slot(const TableRef& table, unsigned index) {
         const Entry entry = table.slots[index].load();
         const VirtAddr end = table.address_of(index) + level_size(table.level);
@@ -122,10 +158,14 @@ private:
         const TableRef child = table.below(entry, index);
         if (child.descriptor->live == 0) return extend(end);
         const std::uint64_t most = child.descriptor->longest.load(std::memory_order_relaxed);
-        if (most >= bytes_ >> page_bits || child.base < within_.start) return visit(child);
+        if (most >= bytes_ >> page_bits) return visit(child);
         // Too small inside; what is free at its two ends may still join its neighbours.
         if (most == 0) {
             restart(end);
+            return false;
+        }
+        if (child.base < within_.start) { // begins inside: only its end can join
+            restart(end - (trailing_pages(child) << page_bits));
             return false;
         }
         const std::uint64_t leading = leading_pages(child);
