@@ -253,6 +253,7 @@ header_checks := $(headers:%=$(build)/lint/%.ok)
 lint: $(header_checks) $(kernel_objects) $(user_objects) ## directions of includes, headers alone, format, first lines
 	@tools/check_layers.py $(build)/kernel $(build)/user/obj
 	@tools/check_style.py
+	@sh tools/check_docs.sh
 
 format: | deps ## puts every source file into shape
 	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs clang-format-19 -i

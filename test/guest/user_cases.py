@@ -76,7 +76,7 @@ def user_cases(case):
                        r"(?m)^switch_by_sched_yield\t40000\t\d+", r"(?m)^ipc_call_8B\t10000\t\d+",
                        r"(?m)^mem_B_per_mapping\t60000\t0\t0\t0$", r"(?m)^# end\nrun: exit 0$"))
     kinds = {
-        "null": rf"read of a hole at 8 by {ADDRESS}, entry empty ---",
+        "null": rf"read of a hole at 0 by {ADDRESS}, entry empty ---",
         "hole": rf"read of a hole at 10000 by {ADDRESS}, entry empty ---",
         "readonly": rf"write to read-only memory at {ADDRESS} by {ADDRESS}, entry lazy r--",
         "noexec": rf"execution of non-executable memory at ({ADDRESS}) by \1, entry present rw-",

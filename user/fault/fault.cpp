@@ -22,7 +22,7 @@ std::uint64_t map_or_die(std::uint64_t bytes, std::uint32_t access, std::uint32_
     return *address;
 }
 
-void null() { read_at(8); }
+void null() { read_at(0); }
 
 void hole() {
     const std::uint64_t address = map_or_die(page_size, abi::access_read | abi::access_write);
