@@ -8,32 +8,42 @@
 #include <cstring>
 #include <map>
 #include <random>
-#include <vector>
+#include <set>
 
 namespace {
 
-std::size_t regions = 0;
+std::set<void*> regions;
 bool refuse = false;
 
 void* take(std::size_t bytes) {
     if (refuse) return nullptr;
-    ++regions;
     void* memory =
         std::aligned_alloc(user::HeapCore::slab_bytes, (bytes + user::HeapCore::slab_bytes - 1) &
                                                            ~(user::HeapCore::slab_bytes - 1));
     std::memset(memory, 0, bytes);
+    regions.insert(memory);
     return memory;
 }
 void give_back(void* memory, std::size_t) {
-    --regions;
+    REQUIRE(regions.erase(memory) == 1);
     std::free(memory);
 }
+
+/// A test's pages. A heap lasts as long as its program and may keep slabs: they go with the test.
+struct Pages {
+    Pages() { refuse = false; }
+    ~Pages() {
+        for (void* memory : regions) std::free(memory);
+        regions.clear();
+    }
+    Pages(const Pages&) = delete;
+    Pages& operator=(const Pages&) = delete;
+};
 
 } // namespace
 
 TEST_CASE("heap: random blocks never overlap and keep their content") {
-    regions = 0;
-    refuse = false;
+    const Pages pages;
     user::HeapCore heap({take, give_back});
     std::mt19937_64 random(1);
     struct Block {
@@ -69,12 +79,12 @@ TEST_CASE("heap: random blocks never overlap and keep their content") {
     }
     for (const auto& [memory, block] : blocks) heap.release(memory);
     // One empty slab a class may stay for the next block.
-    CHECK(regions <= user::HeapCore::class_bytes.size());
-    CHECK(heap.held() == regions * user::HeapCore::slab_bytes);
+    CHECK(regions.size() <= user::HeapCore::class_bytes.size());
+    CHECK(heap.held() == regions.size() * user::HeapCore::slab_bytes);
 }
 
 TEST_CASE("heap: a block given back is used again, so that the heap does not grow") {
-    refuse = false;
+    const Pages pages;
     user::HeapCore heap({take, give_back});
     for (const std::size_t bytes : {1U, 16U, 100U, 4096U, 16'320U, 16'321U, 1'000'000U}) {
         heap.release(heap.allocate(bytes));
@@ -85,6 +95,7 @@ TEST_CASE("heap: a block given back is used again, so that the heap does not gro
 }
 
 TEST_CASE("heap: without pages there is no block, and nothing is lost") {
+    const Pages pages;
     refuse = true;
     user::HeapCore heap({take, give_back});
     CHECK(heap.allocate(10) == nullptr);
