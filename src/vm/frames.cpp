@@ -33,7 +33,6 @@ struct alignas(64) CpuFrames {
 constinit CpuFrames cpus[port::cpu_limit];
 constinit Zone zones[zone_limit];
 constinit unsigned zone_count = 0;
-constinit std::uint64_t record_count = 0;
 constinit std::uint64_t managed = 0;
 
 constexpr FrameNumber number_of(PhysAddr frame) {
@@ -109,7 +108,6 @@ void mark_freed(CpuFrames& cpu, FrameNumber frame, unsigned order) {
 
 void initialise_frames(std::span<const PhysRange> usable, Frame* all, std::uint64_t frame_count) {
     records = all;
-    record_count = frame_count;
     managed = 0;
     zone_count = 0;
     reset_tables();

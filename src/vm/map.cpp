@@ -16,14 +16,21 @@ constexpr std::uint64_t natural_alignment(PageCount pages) {
 }
 
 constexpr auto always = [](Entry) { return true; };
+constexpr auto never = [](Entry) { return false; };
+
+/// For `look`: refuses what is mapped.
+constexpr auto must_be_hole = [](Entry old, const Spot& where) -> Result<void> {
+    if (!Transaction::is_hole(old, where.level)) return Error::already_mapped;
+    return {};
+};
 
 } // namespace
 
 Result<void> AddressSpace::place(VirtRange range, Entry entry, bool replace) {
     Transaction transaction(*this, range, Detach::yes);
     std::uint64_t charge = 0;
-    TRY(transaction.look_at_spots([&](Entry old, const Spot& where) -> Result<void> {
-        if (!replace && !Transaction::is_hole(old, where.level)) return Error::already_mapped;
+    TRY(transaction.look([&](Entry old, const Spot& where) -> Result<void> {
+        if (!replace) TRY(must_be_hole(old, where));
         charge += charge_of(entry, where);
         return {};
     }));
@@ -75,11 +82,7 @@ Result<VirtAddr> AddressSpace::map_window(const WindowRequest& request) {
     TRY(check(range));
 
     Transaction transaction(*this, range, Detach::yes);
-    const bool replace = request.placement == Placement::replace;
-    TRY(transaction.look_at_spots([&](Entry old, const Spot& where) -> Result<void> {
-        if (!replace && !Transaction::is_hole(old, where.level)) return Error::already_mapped;
-        return {};
-    }));
+    if (request.placement != Placement::replace) TRY(transaction.look(must_be_hole));
     const LeafOptions options{.intent = {Ceiling::of(request.access), Origin::window, true},
                               .type = request.type,
                               .shared = true,
@@ -118,7 +121,7 @@ Result<void> AddressSpace::unmap(VirtRange range) {
 
 void AddressSpace::prune(VirtAddr address) {
     for (;;) {
-        // The highest table that holds nothing above the address, but the root.
+        // The highest table on the way to the address that holds nothing; never the root.
         TableRef table = table_at(root_, levels_, top_base());
         VirtRange span{};
         while (table.level > 1 && span.empty()) {
@@ -133,13 +136,7 @@ void AddressSpace::prune(VirtAddr address) {
         }
         if (span.empty()) return;
         Transaction transaction(*this, span, Detach::yes);
-        const auto empty =
-            transaction.look_at_spots([](Entry old, const Spot& where) -> Result<void> {
-                if (!Transaction::is_hole(old, where.level)) return Error::already_mapped;
-                return {};
-            });
-        if (!empty) return;
-        const auto never = [](Entry) { return false; };
+        if (!transaction.look(must_be_hole).ok()) return;
         transaction.apply(never, [](Entry, const Spot&) { return Entry::absent(); });
         transaction.commit();
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Flush obligations: flush first, free after.
-#include "vm/transaction.hpp"
+#include "vm/obligations.hpp"
+
+#include "vm/charge.hpp"
 
 namespace vm {
 
@@ -40,7 +42,7 @@ void dismantle(TableDescriptor* table, Obligations::Freed& freed) {
 } // namespace
 
 Obligations::Freed Obligations::meet(const AddressSpace& space) {
-    if (!hull_.empty()) port::flush({&space, {&hull_, 1}, false, tables_changed_});
+    if (!hull_.empty()) port::flush({&space, hull_, tables_changed_});
     while (frames_.value != 0) {
         const PhysAddr frame = frames_;
         frames_ = PhysAddr{std::uint64_t{frame_record(frame).next} << page_bits};

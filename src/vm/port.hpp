@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <source_location>
-#include <span>
 
 namespace vm {
 class AddressSpace;
@@ -32,13 +31,12 @@ void copy_page(void* to, const void* from);
 
 /// What must be flushed before replaced frames and tables may be reused.
 struct FlushRequest {
-    const AddressSpace* space;         ///< whose translations; the kernel's own for its half
-    std::span<const VirtRange> ranges; ///< page-granular; meaningless when `everything`
-    bool everything;                   ///< all of the space's translations
-    bool tables;                       ///< entries that refer to tables changed as well, so
-                                       ///< paging-structure caches count (SDM 4.10.4)
+    const AddressSpace* space; ///< whose translations; the kernel's own for its half
+    VirtRange range;           ///< page-granular, not empty
+    bool tables;               ///< entries that refer to tables changed as well, so
+                               ///< paging-structure caches count (SDM 4.10.4)
 };
-/// Returns when no CPU can use a translation (or cached table reference) of the ranges that was
+/// Returns when no CPU can use a translation (or cached table reference) of the range that was
 /// made before the call. Called without any lock of the map held by others that wait for this CPU.
 void flush(const FlushRequest& request);
 

@@ -6,24 +6,6 @@
 
 namespace vm {
 
-std::uint64_t charge_of(Entry entry, const Spot& where) {
-    if (where.whole) return charge_of(entry, where.level);
-    if (charge_of(entry, where.level) == 0) return 0;
-    std::uint64_t charge = 0;
-    for (VirtAddr at = where.range.start; at < where.range.end;) {
-        Level level = where.level - 1;
-        while (at.value % level_size(level) != 0 || where.range.end - at < level_size(level))
-            --level;
-        const std::uint64_t until =
-            std::min(where.range.end.value,
-                     align_down(at.value, level_size(level + 1)) + level_size(level + 1));
-        const std::uint64_t blocks = (until - at.value) / level_size(level);
-        charge += blocks * charge_by_level[level];
-        at = at + blocks * level_size(level);
-    }
-    return charge;
-}
-
 Transaction::Transaction(AddressSpace& space, VirtRange range, Detach detach)
     : space_(space), range_(range), detach_(detach) {
     lock_top();
@@ -87,28 +69,29 @@ Transaction::~Transaction() {
     if (charged_ != 0) space_.account_.release({charged_});
 }
 
-void Transaction::lock_below(const TableRef& table, VirtRange range) {
+template <typename Visit>
+void Transaction::for_tables_below(const TableRef& table, VirtRange range, Visit&& visit) {
     if (table.level == 1) return;
     const unsigned last = table.index_of(range.end - 1);
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
-        if (!entry.is_table(table.level)) continue;
-        const TableRef child = table.below(entry, index);
-        child.descriptor->lock.lock();
-        lock_below(child, spot(table, index, range).range);
+        if (entry.is_table(table.level))
+            visit(table.below(entry, index), spot(table, index, range).range);
     }
 }
 
+void Transaction::lock_below(const TableRef& table, VirtRange range) {
+    for_tables_below(table, range, [](const TableRef& child, VirtRange within) {
+        child.descriptor->lock.lock();
+        lock_below(child, within);
+    });
+}
+
 void Transaction::unlock_below(const TableRef& table, VirtRange range) {
-    if (table.level == 1) return;
-    const unsigned last = table.index_of(range.end - 1);
-    for (unsigned index = table.index_of(range.start); index <= last; ++index) {
-        const Entry entry = table.slots[index].load();
-        if (!entry.is_table(table.level)) continue;
-        const TableRef child = table.below(entry, index);
-        unlock_below(child, spot(table, index, range).range);
+    for_tables_below(table, range, [](const TableRef& child, VirtRange within) {
+        unlock_below(child, within);
         child.descriptor->lock.unlock();
-    }
+    });
 }
 
 std::uint64_t Transaction::tables_below(Level level, VirtRange range) const {

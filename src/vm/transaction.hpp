@@ -10,82 +10,14 @@
 // A transaction that is destroyed before `apply` leaves everything as it was.
 #pragma once
 
+#include "vm/charge.hpp"
+#include "vm/obligations.hpp"
 #include "vm/space.hpp"
 #include "vm/table.hpp"
 
 #include <algorithm>
 
 namespace vm {
-
-/// What a change of mapping owes before the frames and tables that it replaced may be reused. It
-/// owns them until then, so they can't be freed early.
-class Obligations {
-public:
-    /// Present translations in the range lost rights or changed target.
-    void flush(VirtRange range);
-    /// A frame (block) that was replaced; its reference is dropped after the flush.
-    void own_frame(PhysAddr frame);
-    /// A table that was unlinked, with all below it; it mapped `range`.
-    void own_table(TableDescriptor* table, VirtRange range);
-    bool any() const { return !hull_.empty() || frames_.value != 0; }
-    /// Flushes, then frees.
-    struct Freed {
-        std::uint64_t charge = 0;    ///< of the dismantled tables and of what stood in them, pages
-        std::uint64_t anonymous = 0; ///< private frames
-        std::uint64_t tables = 0;
-        std::uint64_t reclaimable = 0; ///< of the tables, those that were empty
-    };
-    Freed meet(const AddressSpace& space);
-
-private:
-    VirtRange hull_{}; ///< of all that must be flushed
-    bool tables_changed_ = false;
-    PhysAddr frames_{};                 ///< chained through Frame::next
-    TableDescriptor* tables_ = nullptr; ///< chained through TableDescriptor::next
-};
-
-/// Where `look` and `apply` are.
-struct Spot {
-    Level level;
-    VirtRange range; ///< what of the transaction's range this entry maps
-    bool whole;      ///< the range covers all that the entry maps
-};
-
-/// The private frame that an entry of a table at `level` holds, 0 if none: a leaf's or a parked
-/// one, neither shared ("don't free me") nor the frame of zeros.
-inline PhysAddr private_frame(Entry entry, Level level) {
-    if (!entry.present())
-        return entry.is_parked() && !entry.is_shared() ? entry.parked_frame() : PhysAddr{};
-    if (entry.is_shared() || entry.is_table(level) || entry.frame() == zero_frame())
-        return PhysAddr{};
-    return entry.frame();
-}
-
-/// Charge of a promised entry by level: its pages, and a table for each 512 entries below it.
-inline constexpr std::uint64_t charge_by_level[level_max + 1] = {
-    0,
-    1,
-    512 + 1,
-    512 * 513 + 1,
-    512ULL * (512 * 513 + 1) + 1,
-    512ULL * (512ULL * (512 * 513 + 1) + 1) + 1};
-
-/// Pages charged for an entry of a table at `level`. A promised large entry is charged for the
-/// tables below it too, so that touching it never needs a charge: splitting changes no sum.
-inline std::uint64_t charge_of(Entry entry, Level level) {
-    const auto promise = [&] {
-        return entry.access().writable() && !entry.intent().noreserve ? charge_by_level[level] : 0;
-    };
-    if (!entry.present()) {
-        const EntryKind kind = entry.kind(level);
-        if (kind == EntryKind::lazy) return promise();
-        return kind == EntryKind::parked && !entry.is_shared() ? 1 : 0;
-    }
-    if (entry.is_shared() || entry.is_table(level)) return 0;
-    return entry.frame() == zero_frame() ? promise() : level_pages(level);
-}
-/// The same for what `where` covers of the entry, in the largest blocks that fit.
-std::uint64_t charge_of(Entry entry, const Spot& where);
 
 /// Which tables an operation may replace as a whole.
 enum class Detach : bool { no, yes };
@@ -100,15 +32,10 @@ public:
     Transaction& operator=(const Transaction&) = delete;
 
     /// Calls visitor(Entry, const Spot&) -> Result<void> for every entry of the range that is no
-    /// table, empty ones included; stops at an error.
+    /// table, empty ones included, and for every table that will be unlinked; stops at an error.
     template <typename Visitor>
     Result<void> look(Visitor&& visitor) const {
-        return look_in(top_, range_, false, visitor);
-    }
-    /// The same, but a table that will be unlinked counts as one entry.
-    template <typename Visitor>
-    Result<void> look_at_spots(Visitor&& visitor) const {
-        return look_in(top_, range_, true, visitor);
+        return look_in(top_, range_, visitor);
     }
 
     /// Whether an entry of a table at `level` maps nothing: empty, or a table of such.
@@ -151,8 +78,7 @@ private:
     };
 
     template <typename Visitor>
-    Result<void> look_in(const TableRef& table, VirtRange range, bool spots,
-                         Visitor& visitor) const;
+    Result<void> look_in(const TableRef& table, VirtRange range, Visitor& visitor) const;
     template <typename Splits>
     void need_in(const TableRef& table, VirtRange range, Splits& splits, Need& need) const;
     template <typename Splits, typename Change>
@@ -174,8 +100,11 @@ private:
     /// Keeps the count of reclaimable tables, when a table became empty or ceased to be.
     void count_reclaimable(const TableRef& table, bool was_empty);
     void lock_top();
-    void lock_below(const TableRef& table, VirtRange range);
-    void unlock_below(const TableRef& table, VirtRange range);
+    /// Calls visit(TableRef, VirtRange) for the tables right below `table` within the range.
+    template <typename Visit>
+    static void for_tables_below(const TableRef& table, VirtRange range, Visit&& visit);
+    static void lock_below(const TableRef& table, VirtRange range);
+    static void unlock_below(const TableRef& table, VirtRange range);
     /// Lets a table promise its whole span again, since something in it became free.
     static void raise_promise(const TableRef& table) {
         const std::uint64_t whole = level_pages(table.level + 1);
@@ -206,19 +135,6 @@ inline Spot Transaction::spot(const TableRef& table, unsigned index, VirtRange r
     return {table.level, covered, covered.start == start && covered.end == end};
 }
 
-inline void Obligations::flush(VirtRange range) {
-    if (hull_.empty()) {
-        hull_ = range;
-    } else {
-        hull_ = {std::min(hull_.start, range.start), std::max(hull_.end, range.end)};
-    }
-}
-
-inline void Obligations::own_frame(PhysAddr frame) {
-    frame_record(frame).next = static_cast<std::uint32_t>(frames_.value >> page_bits);
-    frames_ = frame;
-}
-
 inline void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry now,
                              const Spot& where) {
     Slot& slot = table.slots[index];
@@ -245,18 +161,15 @@ inline void Transaction::put(const TableRef& table, unsigned index, Entry old, E
 }
 
 template <typename Visitor>
-Result<void> Transaction::look_in(const TableRef& table, VirtRange range, bool spots,
-                                  Visitor& visitor) const {
+Result<void> Transaction::look_in(const TableRef& table, VirtRange range, Visitor& visitor) const {
     const unsigned last = table.index_of(range.end - 1);
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
         const Spot where = spot(table, index, range);
-        if (!entry.is_table(table.level)) {
-            TRY(visitor(entry, where));
-        } else if (spots && detaches(where)) {
+        if (!entry.is_table(table.level) || detaches(where)) {
             TRY(visitor(entry, where));
         } else {
-            TRY(look_in(table.below(entry, index), where.range, spots, visitor));
+            TRY(look_in(table.below(entry, index), where.range, visitor));
         }
     }
     return {};

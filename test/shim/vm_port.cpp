@@ -73,21 +73,13 @@ void copy_page(void* to, const void* from) {
 void flush(const FlushRequest& request) {
     shim::Machine& machine = shim::Machine::current();
     const bool kernel = request.space->is_kernel();
-    shim::Mmu::Flush flush{.root = kernel ? 0 : request.space->root().value,
-                           .ranges = {},
-                           .everything = request.everything,
-                           .tables = request.tables};
-    for (const VirtRange& range : request.ranges) {
-        if (!request.everything && (!range.start.page_aligned() || !range.end.page_aligned()))
-            panic("flush of less than a page");
-        flush.ranges.push_back({range.start.value, range.end.value});
-    }
-    machine.mmu().flush(flush);
-    if (!kernel) return;
-    if (request.everything)
-        shim::mirror_again(machine, shim::kernel_range);
-    else
-        for (const VirtRange& range : request.ranges) shim::mirror_again(machine, range);
+    if (!request.range.start.page_aligned() || !request.range.end.page_aligned())
+        panic("flush of less than a page");
+    machine.mmu().flush({.root = kernel ? 0 : request.space->root().value,
+                         .ranges = {{request.range.start.value, request.range.end.value}},
+                         .everything = false,
+                         .tables = request.tables});
+    if (kernel) shim::mirror_again(machine, request.range);
 }
 
 void kernel_mapped(VirtRange range) {

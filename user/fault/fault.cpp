@@ -67,18 +67,9 @@ struct Kind {
     void (*commit)();
 };
 constexpr Kind kinds[] = {
-    {"null", null},
-    {"hole", hole},
-    {"readonly", readonly},
-    {"noexec", noexec},
-    {"kernel", kernel},
-    {"noncanonical", noncanonical},
-    {"stack", stack},
-    {"divide", divide},
-    {"illegal", illegal},
-    {"privileged", privileged},
-    {"breakpoint", breakpoint},
-    {"overcommit", overcommit},
+#define FAULT_KIND(name) {#name, name},
+#include "user/lib/fault_kinds.def"
+#undef FAULT_KIND
 };
 
 } // namespace

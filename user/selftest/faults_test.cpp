@@ -23,33 +23,16 @@ void help_is_no_fault() {
     EXPECT_EQUAL(REQUIRE(user::run(unknown)), user::status_usage);
 }
 
-void null() { fault("null"); }
-void hole() { fault("hole"); }
-void readonly() { fault("readonly"); }
-void noexec() { fault("noexec"); }
-void kernel() { fault("kernel"); }
-void noncanonical() { fault("noncanonical"); }
-void stack() { fault("stack"); }
-void divide() { fault("divide"); }
-void illegal() { fault("illegal"); }
-void privileged() { fault("privileged"); }
-void breakpoint() { fault("breakpoint"); }
-void overcommit() { fault("overcommit"); }
+#define FAULT_KIND(name)                                                                           \
+    void name() { fault(#name); }
+#include "user/lib/fault_kinds.def"
+#undef FAULT_KIND
 
 constexpr Test tests[] = {
     {"help_is_no_fault", help_is_no_fault},
-    {"null", null},
-    {"hole", hole},
-    {"readonly", readonly},
-    {"noexec", noexec},
-    {"kernel", kernel},
-    {"noncanonical", noncanonical},
-    {"stack", stack},
-    {"divide", divide},
-    {"illegal", illegal},
-    {"privileged", privileged},
-    {"breakpoint", breakpoint},
-    {"overcommit", overcommit},
+#define FAULT_KIND(name) {#name, name},
+#include "user/lib/fault_kinds.def"
+#undef FAULT_KIND
 };
 
 } // namespace

@@ -62,14 +62,10 @@ void flush(const FlushRequest& request) {
     CpuArea& area = this_cpu();
     const bool kernel = request.space->is_kernel();
     if (!kernel && area.root != request.space->root().value) return;
-    if (request.everything) return flush_everything(kernel);
-    std::uint64_t pages = 0;
-    for (const VirtRange& range : request.ranges) pages += range.pages().value;
+    const std::uint64_t pages = request.range.pages().value;
     if (pages > single_page_limit) return flush_everything(kernel);
-    for (const VirtRange& range : request.ranges) {
-        for (VirtAddr page = range.start; page < range.end; page = page + page_size)
-            invalidate_page(page.value);
-    }
+    for (VirtAddr page = request.range.start; page < request.range.end; page = page + page_size)
+        invalidate_page(page.value);
     area.flushed_pages += pages;
 }
 

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// The charge of a part of a large entry.
+#include "vm/charge.hpp"
+
+#include <algorithm>
+
+namespace vm {
+
+std::uint64_t charge_of(Entry entry, const Spot& where) {
+    if (where.whole) return charge_of(entry, where.level);
+    if (charge_of(entry, where.level) == 0) return 0;
+    std::uint64_t charge = 0;
+    for (VirtAddr at = where.range.start; at < where.range.end;) {
+        Level level = where.level - 1;
+        while (at.value % level_size(level) != 0 || where.range.end - at < level_size(level))
+            --level;
+        const std::uint64_t until =
+            std::min(where.range.end.value,
+                     align_down(at.value, level_size(level + 1)) + level_size(level + 1));
+        const std::uint64_t blocks = (until - at.value) / level_size(level);
+        charge += blocks * charge_by_level[level];
+        at = at + blocks * level_size(level);
+    }
+    return charge;
+}
+
+} // namespace vm

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Obligations: what a transaction took out of the map, kept until no CPU can use it any more.
+#pragma once
+
+#include "vm/table.hpp"
+
+#include <algorithm>
+
+namespace vm {
+
+/// What a change of mapping owes before the frames and tables that it replaced may be reused. It
+/// owns them until then, so they can't be freed early.
+class Obligations {
+public:
+    /// Present translations in the range lost rights or changed target.
+    void flush(VirtRange range);
+    /// A frame (block) that was replaced; its reference is dropped after the flush.
+    void own_frame(PhysAddr frame);
+    /// A table that was unlinked, with all below it; it mapped `range`.
+    void own_table(TableDescriptor* table, VirtRange range);
+    bool any() const { return !hull_.empty() || frames_.value != 0; }
+    /// Flushes, then frees.
+    struct Freed {
+        std::uint64_t charge = 0;    ///< of the dismantled tables and of what stood in them, pages
+        std::uint64_t anonymous = 0; ///< private frames
+        std::uint64_t tables = 0;
+        std::uint64_t reclaimable = 0; ///< of the tables, those that were empty
+    };
+    Freed meet(const AddressSpace& space);
+
+private:
+    VirtRange hull_{}; ///< of all that must be flushed
+    bool tables_changed_ = false;
+    PhysAddr frames_{};                 ///< chained through Frame::next
+    TableDescriptor* tables_ = nullptr; ///< chained through TableDescriptor::next
+};
+
+inline void Obligations::flush(VirtRange range) {
+    if (hull_.empty()) {
+        hull_ = range;
+    } else {
+        hull_ = {std::min(hull_.start, range.start), std::max(hull_.end, range.end)};
+    }
+}
+
+inline void Obligations::own_frame(PhysAddr frame) {
+    frame_record(frame).next = static_cast<std::uint32_t>(frames_.value >> page_bits);
+    frames_ = frame;
+}
+
+} // namespace vm
