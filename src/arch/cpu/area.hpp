@@ -17,7 +17,22 @@ class Thread;
 
 namespace arch {
 
-struct alignas(64) CpuArea {
+/// What entry code of processors with isolated roots needs before it has loaded the kernel's: this
+/// page alone of an area can be written there (arch/cpu/entry_root.hpp).
+struct alignas(page_size) EntryPage {
+    /// Traps from user mode arrive at its end, and leave for it from there.
+    std::array<std::byte, page_size - 64> stack{};
+    std::uint64_t user_stack = 0; ///< scratch of the system-call entry
+    /// CR3 for the kernel; 0: user mode runs on the same.
+    std::uint64_t kernel_root = 0;
+    std::uint64_t user_root = 0;      ///< CR3 for the next return to user mode
+    std::uint64_t user_root_kept = 0; ///< and for those that follow it
+    std::uint64_t user_root_load = 0; ///< scratch of the way back
+    std::array<std::uint64_t, 3> padding{};
+};
+
+/// In pages: this CPU's own, the descriptors (which user roots show for reading), EntryPage.
+struct alignas(page_size) CpuArea {
     CpuArea* self = nullptr;
     /// Eight bytes below the top of the running thread's kernel stack, where system calls begin.
     std::uint64_t kernel_stack = 0;
@@ -38,9 +53,19 @@ struct alignas(64) CpuArea {
     std::uint64_t flushed_pages = 0;  ///< INVLPG
     std::uint64_t flushed_spaces = 0; ///< CR3 or CR4 written
 
-    GlobalDescriptors descriptors{};
+    alignas(page_size) GlobalDescriptors descriptors{};
     alignas(16) TaskState task_state{};
+
+    EntryPage entry{};
 };
+static_assert(offsetof(CpuArea, descriptors) == CPU_DESCRIPTORS);
+static_assert(offsetof(CpuArea, entry) == CPU_ENTRY);
+static_assert(offsetof(CpuArea, entry.user_stack) == CPU_ENTRY_STACK_END);
+static_assert(offsetof(CpuArea, entry.user_stack) == CPU_ENTRY_USER_STACK);
+static_assert(offsetof(CpuArea, entry.kernel_root) == CPU_KERNEL_ROOT);
+static_assert(offsetof(CpuArea, entry.user_root) == CPU_USER_ROOT);
+static_assert(offsetof(CpuArea, entry.user_root_kept) == CPU_USER_ROOT_KEPT);
+static_assert(offsetof(CpuArea, entry.user_root_load) == CPU_USER_ROOT_LOAD);
 static_assert(offsetof(CpuArea, self) == CPU_SELF);
 static_assert(offsetof(CpuArea, kernel_stack) == CPU_KERNEL_STACK);
 static_assert(offsetof(CpuArea, user_stack) == CPU_USER_STACK);

@@ -46,7 +46,9 @@ struct [[gnu::packed]] TableRegister {
 constexpr unsigned vector_count = 256;
 constexpr unsigned stub_bytes = 16;
 
-alignas(64) constinit std::array<Gate, vector_count> gates{};
+/// A page of its own, which user roots show for reading.
+alignas(page_size) constinit std::array<Gate, vector_count> gates{};
+static_assert(sizeof(gates) == page_size);
 
 extern "C" const char trap_stubs[];
 extern "C" const char system_call_entry[];
