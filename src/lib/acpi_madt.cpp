@@ -57,15 +57,20 @@ void read_processor_flags(MadtEntry& entry, std::uint32_t flags) {
     entry.online_capable = (flags & 3) == 2;
 }
 
-/// Cuts the first entry off; empty when its length is wrong.
+/// Cuts the first entry off. Empty, with `rest` as it was, where its length can't be: shorter than
+/// its own two bytes, or beyond the table's end.
 Bytes take_entry(Bytes& rest) {
     if (rest.size() < 2) return {};
-    const auto type = std::to_integer<std::uint8_t>(rest[0]);
     const auto length = std::to_integer<std::size_t>(rest[1]);
-    if (length < least_length(type) || length > rest.size()) return {};
+    if (length < 2 || length > rest.size()) return {};
     const Bytes entry = rest.first(length);
     rest = rest.subspan(length);
     return entry;
+}
+
+/// Whether all fields of the entry's type are there.
+bool is_whole(Bytes entry) {
+    return entry.size() >= least_length(std::to_integer<std::uint8_t>(entry[0]));
 }
 
 MadtEntry decode(Bytes bytes) {
@@ -127,22 +132,26 @@ Result<MadtReader> MadtReader::open(Bytes madt) {
     MadtReader reader;
     reader.local_apic_ = {TRY(read_record<std::uint32_t>(madt, 36))};
     reader.has_8259_ = (TRY(read_record<std::uint32_t>(madt, 40)) & 1) != 0;
-    reader.entries_ = madt.subspan(entries_offset);
-    for (Bytes rest = reader.entries_; !rest.empty();) {
-        const Bytes entry = take_entry(rest);
-        if (entry.empty()) return Error::bad_format;
-        if (entry[0] == std::byte{type_address_override}) {
+    const Bytes entries = madt.subspan(entries_offset);
+    Bytes rest = entries;
+    for (Bytes entry = take_entry(rest); !entry.empty(); entry = take_entry(rest)) {
+        if (!is_whole(entry)) {
+            ++reader.skipped_;
+        } else if (entry[0] == std::byte{type_address_override}) {
             reader.local_apic_ = {at<std::uint64_t>(entry, 4)};
         }
     }
+    reader.unread_ = rest.size();
+    reader.entries_ = entries.first(entries.size() - rest.size());
     reader.rewind();
     return reader;
 }
 
 std::optional<MadtEntry> MadtReader::next() {
-    const Bytes entry = take_entry(rest_);
-    if (entry.empty()) return std::nullopt;
-    return decode(entry);
+    for (Bytes entry = take_entry(rest_); !entry.empty(); entry = take_entry(rest_)) {
+        if (is_whole(entry)) return decode(entry);
+    }
+    return std::nullopt;
 }
 
 } // namespace lib

@@ -5,6 +5,7 @@
 #include "lib/address.hpp"
 #include "lib/bytes.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -44,10 +45,14 @@ struct MadtEntry {
 /// Walks through a MADT whose checksum is verified (as AcpiTables::find gives it).
 class MadtReader {
 public:
-    /// invalid_argument: not a MADT; bad_format: shorter than its fixed part, or an entry's length
-    /// is wrong or leads beyond the table's end: all entries are looked at here, so next() cannot
-    /// fail.
+    /// invalid_argument: not a MADT; bad_format: shorter than its fixed part. Entries that are
+    /// damaged are left out and counted; the others count.
     static Result<MadtReader> open(Bytes madt);
+
+    /// Entries too short for their type.
+    std::size_t skipped() const { return skipped_; }
+    /// Bytes at the end behind an entry whose length can't be: nobody knows what is there.
+    std::size_t unread() const { return unread_; }
 
     /// Of the local APICs: the override entry's, where there is one.
     PhysAddr local_apic() const { return local_apic_; }
@@ -63,6 +68,8 @@ private:
 
     Bytes entries_;
     Bytes rest_;
+    std::size_t skipped_ = 0;
+    std::size_t unread_ = 0;
     PhysAddr local_apic_;
     bool has_8259_ = false;
 };
