@@ -70,11 +70,24 @@ bool is_intel() {
 }
 
 /// Intel processors of family 6 are affected unless they say RDCL_NO (bit 0).
-bool has_l1tf() {
+bool has_l1tf(bool arch_capabilities) {
     const std::uint32_t signature = cpuid(1).eax;
     if (!is_intel() || ((signature >> 8) & 0xf) != 6) return false;
-    if (!features.arch_capabilities) return true;
+    if (!arch_capabilities) return true;
     return (read_register(Register::arch_capabilities) & 1) == 0;
+}
+
+/// Those of the running CPU.
+CpuFeatures read_features() {
+    CpuFeatures read;
+#define TABULA_CPU_FEATURE_READ(name, leaf, subleaf, reg, bit)                                     \
+    read.name = ((cpuid(leaf, subleaf).reg >> (bit)) & 1U) != 0;
+    TABULA_CPU_FEATURES(TABULA_CPU_FEATURE_READ)
+#undef TABULA_CPU_FEATURE_READ
+    const unsigned width = cpuid(0x8000'0008).eax & 0xff;
+    if (width != 0) read.physical_bits = std::min(width, 52U);
+    read.l1tf = has_l1tf(read.arch_capabilities);
+    return read;
 }
 
 /// Only what CPUID allows: processors fault on the rest, and emulators may hang.
@@ -90,18 +103,22 @@ constexpr std::uint64_t pat_value = 0x0007'0106'0007'0106;
 const CpuFeatures& cpu_features() { return features; }
 
 void detect_cpu_features() {
-#define TABULA_CPU_FEATURE_READ(name, leaf, subleaf, reg, bit)                                     \
-    features.name = ((cpuid(leaf, subleaf).reg >> (bit)) & 1U) != 0;
-    TABULA_CPU_FEATURES(TABULA_CPU_FEATURE_READ)
-#undef TABULA_CPU_FEATURE_READ
-    const unsigned width = cpuid(0x8000'0008).eax & 0xff;
-    if (width != 0) features.physical_bits = std::min(width, 52U);
-    features.l1tf = has_l1tf();
-
+    features = read_features();
     if (!features.nx) panic("this processor has no no-execute pages (NX)");
     if (!features.pat) panic("this processor has no page attribute table (PAT)");
     if (!features.fxsr) panic("this processor has no FXSAVE");
     if (!features.syscall) panic("this processor has no SYSCALL");
+}
+
+const char* missing_cpu_feature() {
+    const CpuFeatures mine = read_features();
+#define TABULA_CPU_FEATURE_COMPARE(name, leaf, subleaf, reg, bit)                                  \
+    if (features.name && !mine.name) return #name;
+    TABULA_CPU_FEATURES(TABULA_CPU_FEATURE_COMPARE)
+#undef TABULA_CPU_FEATURE_COMPARE
+    if (mine.physical_bits < features.physical_bits) return "physical address bits";
+    if (mine.l1tf && !features.l1tf) return "safety from l1tf";
+    return nullptr;
 }
 
 void enable_cpu_features() {

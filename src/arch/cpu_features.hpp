@@ -21,6 +21,7 @@ namespace arch {
     X(rdrand, 1, 0, ecx, 30)                                                                       \
     X(hypervisor, 1, 0, ecx, 31)                                                                   \
     X(fsgsbase, 7, 0, ebx, 0)                                                                      \
+    X(tsc_adjust, 7, 0, ebx, 1)                                                                    \
     X(smep, 7, 0, ebx, 7)                                                                          \
     X(erms, 7, 0, ebx, 9)                                                                          \
     X(invpcid, 7, 0, ebx, 10)                                                                      \
@@ -46,12 +47,16 @@ struct CpuFeatures {
     bool l1tf = false;
 };
 
-/// The boot CPU's features; all CPUs are taken to be alike.
+/// The boot CPU's features: every CPU that runs has them all (see missing_cpu_feature).
 const CpuFeatures& cpu_features();
 
 /// Reads the features, and refuses a processor without what Tabula can't do without: NX, PAT,
 /// FXSAVE, SYSCALL (every 64-bit processor since 2004 has them). Called once, first.
 void detect_cpu_features();
+
+/// What the boot CPU has and the running CPU lacks, by name; null when it lacks nothing. Nothing
+/// says that processors of one machine are alike, and the kernel asks the boot CPU's features only.
+const char* missing_cpu_feature();
 
 /// Switches on, on the running CPU: NX, write protection, SSE, and where the processor has them
 /// global pages, SMEP, SMAP, UMIP, FSGSBASE and XSAVE (which components is another's choice).

@@ -3,6 +3,7 @@
 #include "arch/main.hpp"
 
 #include "arch/apic/controllers.hpp"
+#include "arch/apic/interprocessor.hpp"
 #include "arch/boot/paging.hpp"
 #include "arch/console/screen.hpp"
 #include "arch/console/serial_input.hpp"
@@ -13,6 +14,8 @@
 #include "arch/layout.hpp"
 #include "arch/log.hpp"
 #include "arch/panic.hpp"
+#include "arch/smp/processors.hpp"
+#include "arch/smp/waiting.hpp"
 #include "arch/time/clock.hpp"
 #include "proc/port.hpp"
 #include "vm/commit.hpp"
@@ -48,7 +51,10 @@ void run_machine() {
     screen::initialise();
     keyboard::initialise();
     console::initialise_serial_input();
+    initialise_interprocessor_interrupts();
+    start_processors();
     ktest::obey_boot_words();
+    release_cpus();
     proc::run();
 }
 

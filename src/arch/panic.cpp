@@ -2,13 +2,17 @@
 // Panic: says what it knows, in steps, so that a fault in one step loses that step only.
 #include "arch/panic.hpp"
 
+#include "arch/apic/interprocessor.hpp"
 #include "arch/console/screen.hpp"
 #include "arch/cpu/area.hpp"
+#include "arch/cpu/registers.hpp"
 #include "arch/debug_exit.hpp"
 #include "arch/log.hpp"
 #include "arch/panic_report.hpp"
 #include "proc/port.hpp"
 #include "vm/port.hpp"
+
+#include <atomic>
 
 namespace arch {
 namespace {
@@ -26,15 +30,56 @@ struct Report {
     std::uint64_t frame_pointer;
 };
 constinit Report report{};
-/// 0: no panic so far; otherwise the number of the step that runs, from 1.
+/// The number of the step that runs, from 1.
 constinit unsigned step = 0;
 /// Panics within the panic.
 constinit unsigned nested = 0;
+
+constexpr unsigned nobody = ~0U;
+/// The CPU whose panic is reported.
+constinit std::atomic<unsigned> panicking{nobody};
+/// Other CPUs that will do nothing any more.
+constinit std::atomic<unsigned> stopped{0};
+
+/// Before the CPU's area is set up, GS leads nowhere.
+bool has_area() { return cpu_areas[0] != nullptr; }
+unsigned this_number() { return has_area() ? this_cpu().number : 0; }
+
+[[noreturn]] void stop() {
+    stopped.fetch_add(1);
+    halt_for_ever();
+}
+
+/// Stops all others, so that the report is one and the log's hold nobody's. One that doesn't answer
+/// is not waited for: it may be what broke.
+void stop_others(unsigned self) {
+    const unsigned others = has_area() ? cpu_count() - 1 : 0;
+    for (unsigned cpu = 0; cpu <= others; ++cpu) {
+        if (cpu != self) send_nmi(cpu);
+    }
+    constexpr unsigned polls = 5'000'000;
+    for (unsigned poll = 0; poll < polls && stopped.load() < others; ++poll) asm volatile("pause");
+    break_log_hold();
+}
+
+/// The first CPU that comes here goes on; later ones stop. True: this one panicked before.
+bool enter() {
+    asm volatile("cli");
+    const unsigned self = this_number();
+    unsigned owner = nobody;
+    if (panicking.compare_exchange_strong(owner, self)) {
+        stop_others(self);
+        return false;
+    }
+    if (owner != self) stop();
+    return true;
+}
 
 void say_what() {
     screen::begin_panic();
     log("panic: {}", report.what);
     if (report.file != nullptr) log("at {}:{}, in {}", report.file, report.line, report.function);
+    log("on CPU {} of {}", this_number(), cpu_count());
 }
 
 void say_trap() {
@@ -42,8 +87,7 @@ void say_trap() {
 }
 
 void say_process() {
-    // Before the CPU's area is set up, GS leads nowhere.
-    if (cpu_areas[0] == nullptr || this_cpu().thread == nullptr) return;
+    if (!has_area() || this_cpu().thread == nullptr) return;
     const proc::Identity process = proc::running_process();
     if (process.name != nullptr) log("running process: {}[{}]", process.name, process.id);
 }
@@ -72,7 +116,7 @@ constexpr unsigned step_count = sizeof(steps) / sizeof(steps[0]);
 [[noreturn]] void finish() {
     while (step < step_count) steps[step++]();
     debug_exit(ExitStatus::panic);
-    while (true) asm volatile("cli\n\thlt");
+    halt_for_ever();
 }
 
 /// A panic within a panic: one line about it, without the screen, which is the most that can be at
@@ -86,13 +130,17 @@ constexpr unsigned step_count = sizeof(steps) / sizeof(steps[0]);
 
 } // namespace
 
+void stop_if_panicking() {
+    const unsigned owner = panicking.load();
+    if (owner != nobody && owner != this_number()) stop();
+}
+
 void panic(std::string_view what, std::source_location where) {
     panic_at(what, where.file_name(), where.line(), where.function_name());
 }
 
 void panic_at(std::string_view what, const char* file, unsigned line, const char* function) {
-    asm volatile("cli");
-    if (step != 0) finish_again(what);
+    if (enter()) finish_again(what);
     report.what = what;
     report.file = file;
     report.line = line;
@@ -103,8 +151,7 @@ void panic_at(std::string_view what, const char* file, unsigned line, const char
 }
 
 void panic(const TrapFrame* frame, std::string_view what) {
-    asm volatile("cli");
-    if (step != 0) finish_again(what);
+    if (enter()) finish_again(what);
     report.what = what;
     report.control = ControlRegisters::read();
     if (frame != nullptr) {

@@ -13,7 +13,7 @@ void initialise();
 [[nodiscard]] bool present();
 
 /// Sends `text`, each line feed as carriage return and line feed. Waits for the line, but never
-/// for ever: bytes that it does not take within some milliseconds are lost. Takes no lock.
+/// for ever: bytes that it does not take within some milliseconds are lost. A sink of the log.
 void write(std::string_view text);
 
 } // namespace arch::serial

@@ -19,8 +19,8 @@ namespace arch {
 
 namespace {
 
-constinit std::array<Processor, vm::port::cpu_limit> processor_list{};
-constinit std::size_t processor_count = 0;
+constinit std::array<lib::ListedProcessor, vm::port::cpu_limit> processor_list{};
+constinit lib::ProcessorCounts counts{.listed = 1};
 
 Result<lib::MadtReader> open_madt() {
     const lib::AcpiTables tables = TRY(open_acpi_tables());
@@ -30,10 +30,7 @@ Result<lib::MadtReader> open_madt() {
 void take(const lib::MadtEntry& entry) {
     using Kind = lib::MadtEntry::Kind;
     switch (entry.kind) {
-    case Kind::processor:
-        if (entry.enabled && processor_count < processor_list.size())
-            processor_list[processor_count++] = {entry.apic_id, entry.processor_id};
-        break;
+    case Kind::processor: break; // listed apart
     case Kind::io_apic:
         if (!io_apic::add(entry.address, entry.interrupt_base))
             log("I/O APIC {}: not usable", entry.io_apic_id);
@@ -52,7 +49,10 @@ void take(const lib::MadtEntry& entry) {
 
 } // namespace
 
-std::span<const Processor> processors() { return std::span(processor_list).first(processor_count); }
+std::span<const lib::ListedProcessor> listed_processors() {
+    return std::span(processor_list).first(counts.listed);
+}
+const lib::ProcessorCounts& processor_counts() { return counts; }
 
 void initialise_interrupt_controllers() {
     if (!cpu_features().apic) panic("this processor has no local APIC");
@@ -64,11 +64,16 @@ void initialise_interrupt_controllers() {
     if (!madt || madt->has_8259()) io_apic::silence_pics();
     if (madt && madt->local_apic().value != 0) base = madt->local_apic();
     if (!local_apic::initialise(base)) panic("the local APIC can't be mapped");
-    this_cpu().apic_id = local_apic::id();
+    this_cpu().apic_id = processor_list[0].apic_id = local_apic::id();
+    log("interrupts: boot CPU has local APIC {}{}", this_cpu().apic_id,
+        local_apic::is_x2apic() ? " (x2APIC)" : "");
     if (!madt) return;
+    if (madt->skipped() != 0 || madt->unread() != 0)
+        log("ACPI: table of interrupt controllers: {} entries too short, {} bytes not understood",
+            madt->skipped(), madt->unread());
+    counts =
+        lib::list_processors(*madt, this_cpu().apic_id, local_apic::is_x2apic(), processor_list);
     while (const std::optional<lib::MadtEntry> entry = madt->next()) take(*entry);
-    log("interrupts: {} processors, boot CPU has local APIC {}{}", processor_count,
-        this_cpu().apic_id, cpu_features().x2apic ? " (x2APIC)" : "");
 }
 
 } // namespace arch

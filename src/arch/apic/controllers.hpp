@@ -2,18 +2,17 @@
 // Interrupt controllers and processors, as the firmware lists them.
 #pragma once
 
-#include <cstdint>
+#include "lib/processor_list.hpp"
+
 #include <span>
 
 namespace arch {
 
-/// A processor that the MADT lists as usable.
-struct Processor {
-    std::uint32_t apic_id = 0;
-    std::uint32_t acpi_id = 0;
-};
-/// All of them, the boot CPU's included; empty without a MADT.
-std::span<const Processor> processors();
+/// The processors that the MADT lists as usable and that can be reached, the boot CPU's first: it
+/// alone without a MADT. At most vm::port::cpu_limit.
+std::span<const lib::ListedProcessor> listed_processors();
+/// What became of the MADT's other processors.
+const lib::ProcessorCounts& processor_counts();
 
 /// Takes the interrupt controllers into use: PICs silent, the boot CPU's local APIC, I/O APICs with
 /// ISA lines in their places. Needs device windows. Panics when there is no local APIC.

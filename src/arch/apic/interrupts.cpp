@@ -23,7 +23,7 @@ void set_interrupt_handler(unsigned vector, InterruptHandler handler) {
 Result<void> connect_isa_interrupt(unsigned line, InterruptHandler handler) {
     if (line > 15) return Error::invalid_argument;
     set_interrupt_handler(vector_isa + line, handler);
-    return io_apic::route(io_apic::isa_line(line), vector_isa + line, this_cpu().apic_id);
+    return io_apic::route(io_apic::isa_line(line), vector_isa + line, cpu_areas[0]->apic_id);
 }
 
 void trap_interrupt(TrapFrame* frame) {

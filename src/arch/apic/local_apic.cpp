@@ -42,6 +42,7 @@ constexpr std::uint32_t lvt_masked = 1U << 16;
 constexpr std::uint32_t lvt_nmi = 4U << 8;
 constexpr std::uint32_t timer_deadline = 2U << 17;
 constexpr std::uint32_t divide_by_one = 0xb;
+constexpr std::uint32_t command_pending = 1U << 12; ///< xAPIC: not yet accepted
 
 constinit bool x2apic = false;
 constinit volatile std::uint32_t* registers = nullptr;
@@ -82,39 +83,49 @@ void mask_all() {
 } // namespace
 
 Result<void> initialise(PhysAddr base) {
-    const std::uint64_t before = read_msr(Msr::apic_base);
     x2apic = cpu_features().x2apic;
-    if (x2apic) {
-        write_msr(Msr::apic_base, before | base_enable);
-        write_msr(Msr::apic_base, before | base_enable | base_x2apic);
-    } else {
-        registers = static_cast<volatile std::uint32_t*>(TRY(map_device(base, page_size)));
-        write_msr(Msr::apic_base, before | base_enable);
-    }
+    if (!x2apic) registers = static_cast<volatile std::uint32_t*>(TRY(map_device(base, page_size)));
     set_interrupt_handler(vector_apic_error, report_error);
+    initialise_cpu();
+    return {};
+}
+
+void initialise_cpu() {
+    const std::uint64_t before = read_msr(Msr::apic_base);
+    write_msr(Msr::apic_base, before | base_enable);
+    if (x2apic) write_msr(Msr::apic_base, before | base_enable | base_x2apic);
     mask_all();
     write(Register::task_priority, 0);
     write(Register::error_status, 0);
     write(Register::lvt_error, vector_apic_error);
     write(Register::spurious_vector, software_enable | vector_spurious);
     end_of_interrupt(); // whatever the firmware left in service
-    return {};
 }
 
 std::uint32_t id() { return x2apic ? read(Register::id) : read(Register::id) >> 24; }
 
-void send_nmi_to_self() {
-    // Delivery mode NMI (4), physical destination (SDM vol. 3A, 10.6.1). The shorthand for "self"
-    // is for fixed interrupts only.
-    constexpr std::uint32_t command = 4U << 8 | 1U << 14;
+bool is_x2apic() { return x2apic; }
+std::uint64_t register_address() { return reinterpret_cast<std::uint64_t>(registers); }
+
+void send(std::uint32_t apic_id, std::uint32_t command) {
     if (x2apic) {
+        // The write does not wait for stores before it, which the receiver is to see (SDM vol. 3A,
+        // 10.12.3).
+        asm volatile("mfence\n\tlfence" : : : "memory");
         constexpr auto number = static_cast<std::uint32_t>(Msr::x2apic_first) +
                                 static_cast<std::uint32_t>(Register::interrupt_command) / 16;
-        write_msr(Msr{number}, std::uint64_t{id()} << 32 | command);
-    } else {
-        write(Register::interrupt_destination, id() << 24);
-        write(Register::interrupt_command, command);
+        write_msr(Msr{number}, std::uint64_t{apic_id} << 32 | command);
+        return;
     }
+    // The command before must be on its way (SDM vol. 3A, 10.6.1); should that never happen, a lost
+    // command is better than a CPU that hangs.
+    constexpr unsigned polls = 1'000'000;
+    for (unsigned poll = 0; poll < polls; ++poll) {
+        if ((read(Register::interrupt_command) & command_pending) == 0) break;
+        asm volatile("pause");
+    }
+    write(Register::interrupt_destination, apic_id << 24);
+    write(Register::interrupt_command, command);
 }
 
 void end_of_interrupt() { write(Register::end_of_interrupt, 0); }

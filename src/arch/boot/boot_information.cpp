@@ -55,6 +55,18 @@ bool has_boot_word(std::string_view word) {
     return false;
 }
 
+std::optional<std::string_view> boot_word_value(std::string_view name) {
+    std::string_view line = information.command_line();
+    for (auto next = next_word(line); !next.empty(); next = next_word(line)) {
+        if (next.starts_with(run_prefix)) break;
+        if (next.size() <= name.size() || !next.starts_with(name) || next[name.size()] != '=')
+            continue;
+        next.remove_prefix(name.size() + 1);
+        return next;
+    }
+    return std::nullopt;
+}
+
 std::string_view run_line_of_command_line() {
     std::string_view line = information.command_line();
     while (true) {

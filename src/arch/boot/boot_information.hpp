@@ -5,6 +5,7 @@
 #include "lib/boot_info/information.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace arch {
@@ -21,6 +22,9 @@ const lib::boot_info::BootInformation& boot_information();
 
 /// Whether the command line has `word`, before any `run=`.
 [[nodiscard]] bool has_boot_word(std::string_view word);
+
+/// What stands behind `name=` in the command line, before any `run=`: none without such a word.
+[[nodiscard]] std::optional<std::string_view> boot_word_value(std::string_view name);
 
 /// The rest of the command line after `run=`; empty without one.
 [[nodiscard]] std::string_view run_line_of_command_line();

@@ -5,18 +5,19 @@
 #include "arch/log.hpp"
 #include "lib/byte_ring.hpp"
 #include "proc/port.hpp"
+#include "vm/lock.hpp"
 
 namespace arch::console {
 namespace {
 
-// Interrupts are off in the kernel, and input comes to one CPU: no lock is needed.
-constinit lib::ByteRing<4096> typed;
+constinit vm::Guarded<lib::ByteRing<4096>, vm::Rank::log> typed;
 
 } // namespace
 
 void add_input(std::span<const char> bytes) {
     // Nobody reads: better to lose what is typed now than half of what was typed before.
-    if (typed.push(bytes)) proc::handle_console_input();
+    const bool kept = typed.lock()->push(bytes);
+    if (kept) proc::handle_console_input();
 }
 
 } // namespace arch::console
@@ -28,7 +29,7 @@ void console_write(std::span<const char> text) { arch::log_raw({text.data(), tex
 std::size_t console_read(std::span<char> buffer) {
     // Whoever reads waits for somebody who looks at the screen.
     arch::screen::refresh();
-    return arch::console::typed.pop(buffer);
+    return arch::console::typed.lock()->pop(buffer);
 }
 
 } // namespace proc::port

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 namespace arch::screen {
 namespace {
@@ -25,8 +26,8 @@ constexpr std::uint64_t drawing_interval = 20'000'000; // nanoseconds
 /// not_yet: text is kept; on: it is drawn; off: there is nothing to draw on.
 enum class State : std::uint8_t { not_yet, on, off };
 constinit State state = State::not_yet;
-constinit bool at_once = false; // panic: don't put drawing off
-constinit bool pending = false; // something is written and not drawn
+constinit bool at_once = false;             // panic: don't put drawing off
+constinit std::atomic<bool> pending{false}; // something is written and not drawn
 constinit std::uint64_t last_drawing = 0;
 
 constinit lib::PsfFont font;
@@ -45,7 +46,7 @@ void keep(std::string_view text) {
 }
 
 void draw() {
-    pending = false;
+    pending.store(false, std::memory_order_relaxed);
     last_drawing = proc::port::now();
     terminal.take_damage(
         [](lib::CellPosition position, const lib::Cell& cell) { raster.draw(position, cell); });
@@ -130,15 +131,19 @@ void write(std::string_view text) {
         return;
     }
     terminal.write(text);
-    pending = true;
+    pending.store(true, std::memory_order_relaxed);
     if (at_once || is_due()) draw();
 }
 
 void refresh() {
+    if (!pending.load(std::memory_order_relaxed)) return;
+    const LogHold hold;
     if (pending && state == State::on) draw();
 }
 
 void refresh_if_due() {
+    if (!pending.load(std::memory_order_relaxed)) return;
+    const LogHold hold;
     if (pending && state == State::on && is_due()) draw();
 }
 

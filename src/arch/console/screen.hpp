@@ -12,10 +12,12 @@ namespace arch::screen {
 /// Precondition: the kernel's address space is in use.
 void initialise();
 
-/// Writes UTF-8 with ANSI escape sequences. Drawing may come later: refresh() sees to it.
+/// Writes UTF-8 with ANSI escape sequences: a sink of the log. Drawing may come later: refresh()
+/// sees to it.
 void write(std::string_view text);
 
-/// Draws what was written and not yet drawn. Costs next to nothing when there is nothing.
+/// Draws what was written and not yet drawn. Costs next to nothing when there is nothing. Holds the
+/// log.
 void refresh();
 
 /// The same, unless something was drawn very recently: called by the clock's interrupt.

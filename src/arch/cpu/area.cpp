@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The boot CPU's area and interrupt stacks, and what the map and the scheduler ask of an area.
+// Each CPU's area and interrupt stacks, and what the map and the scheduler ask of an area.
 #include "arch/cpu/area.hpp"
 
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu_features.hpp"
 #include "proc/port.hpp"
+#include "vm/heap.hpp"
+#include "vm/space.hpp"
 
 namespace arch {
 
@@ -24,44 +26,115 @@ struct alignas(page_size) Level {
 };
 static_assert(sizeof(Level) == interrupt_stack_bytes);
 
+} // namespace
+
 /// The NMI's has two: should one NMI be let in while another is handled, it takes the lower.
 struct InterruptStacks {
     Level double_fault, machine_check, debug;
     std::array<Level, nmi_levels> nmi;
 };
 
+namespace {
+
+/// What a CPU other than the boot CPU gets, in one piece.
+struct CpuMemory {
+    InterruptStacks stacks;
+    CpuArea area;
+};
+
 constinit CpuArea boot_area{};
 constinit InterruptStacks boot_stacks{};
-constinit std::array<InterruptStacks*, vm::port::cpu_limit> all_stacks{};
+constinit unsigned count = 0;
 
-void name_area(InterruptStacks& stacks, CpuArea& area) {
+/// The area gets its stacks, of which `kernel_stack_end` ends the one for system calls, and they
+/// get its name.
+void connect(CpuArea& area, InterruptStacks& stacks, std::uint64_t kernel_stack_end) {
+    area.self = &area;
+    area.kernel_stack = kernel_stack_end - 8;
+    area.stacks = &stacks;
     stacks.double_fault.area = stacks.machine_check.area = stacks.debug.area = &area;
     for (Level& level : stacks.nmi) level.area = &area;
+}
+
+/// What an area holds of the processor that it belongs to.
+void describe_cpu(CpuArea& area) {
+    area.root = read_cr3();
+    area.fsgsbase = cpu_features().fsgsbase;
+    area.smap = cpu_features().smap;
+}
+
+VirtRange pages_of(const CpuMemory& memory) {
+    const VirtAddr start{reinterpret_cast<std::uint64_t>(&memory)};
+    return {start, start + align_up(sizeof(CpuMemory), page_size)};
+}
+
+/// Present and zero.
+Result<CpuMemory*> allocate_memory() {
+    vm::AddressSpace& space = vm::kernel_space();
+    const VirtAddr start =
+        TRY(space.map({.pages = {align_up(sizeof(CpuMemory), page_size) >> page_bits},
+                       .alignment = page_size,
+                       .ceiling = vm::Ceiling::of(vm::Access::read_write())}));
+    auto* const memory = reinterpret_cast<CpuMemory*>(start.value);
+    if (const auto done = space.populate(pages_of(*memory)); !done) {
+        static_cast<void>(space.unmap(pages_of(*memory)));
+        return done.error();
+    }
+    vm::port::kernel_mapped(pages_of(*memory));
+    return std::construct_at(memory);
 }
 
 } // namespace
 
 constinit std::array<CpuArea*, vm::port::cpu_limit> cpu_areas{};
+unsigned cpu_count() { return count; }
 
-void initialise_boot_cpu() {
-    boot_area.self = &boot_area;
-    boot_area.root = read_cr3();
-    // The boot stack is as large as any kernel stack, and has a guard as they have.
-    boot_area.kernel_stack = reinterpret_cast<std::uint64_t>(first_stack_end) - 8;
-    cpu_areas[0] = &boot_area;
-    all_stacks[0] = &boot_stacks;
-    name_area(boot_stacks, boot_area);
-    boot_area.fsgsbase = cpu_features().fsgsbase;
-    boot_area.smap = cpu_features().smap;
-    load_descriptors(boot_area);
+void add_cpu(CpuArea& area) {
+    vm::require(area.number == count && count < cpu_areas.size(), "CPU numbers have no holes");
+    cpu_areas[count++] = &area;
 }
 
-VirtRange interrupt_stack(unsigned cpu, InterruptStack stack) {
+void initialise_boot_cpu() {
+    // The boot stack is as large as any kernel stack, and has a guard as they have.
+    connect(boot_area, boot_stacks, reinterpret_cast<std::uint64_t>(first_stack_end));
+    describe_cpu(boot_area);
+    load_descriptors(boot_area);
+    add_cpu(boot_area);
+}
+
+Result<CpuArea*> make_cpu_area() {
+    const VirtRange stack = TRY(vm::allocate_kernel_stack());
+    const Result<CpuMemory*> memory = allocate_memory();
+    if (!memory) {
+        vm::free_kernel_stack(stack);
+        return memory.error();
+    }
+    CpuArea& area = (*memory)->area;
+    connect(area, (*memory)->stacks, stack.end.value);
+    area.number = count;
+    return &area;
+}
+
+void free_cpu_area(CpuArea& area) {
+    const VirtAddr stack_end{area.kernel_stack + 8};
+    vm::free_kernel_stack({stack_end - vm::kernel_stack_bytes, stack_end});
+    const VirtAddr address{reinterpret_cast<std::uint64_t>(&area) - offsetof(CpuMemory, area)};
+    const auto done =
+        vm::kernel_space().unmap(pages_of(*reinterpret_cast<const CpuMemory*>(address.value)));
+    vm::require(done.ok(), "unmapping a CPU's area needs nothing");
+}
+
+void take_cpu_area(CpuArea& area) {
+    describe_cpu(area);
+    load_descriptors(area);
+}
+
+VirtRange interrupt_stack(const CpuArea& area, InterruptStack stack) {
     const auto range = [](Level& top) {
         return VirtRange{{reinterpret_cast<std::uint64_t>(&top)},
                          {reinterpret_cast<std::uint64_t>(&top.area)}};
     };
-    InterruptStacks& stacks = *all_stacks[cpu];
+    InterruptStacks& stacks = *area.stacks;
     switch (stack) {
     case InterruptStack::none: break;
     case InterruptStack::double_fault: return range(stacks.double_fault);

@@ -5,6 +5,7 @@
 #include "arch/cpu/area_offsets.hpp"
 #include "arch/cpu/descriptors.hpp"
 #include "lib/address.hpp"
+#include "lib/result.hpp"
 #include "vm/port.hpp"
 
 #include <array>
@@ -16,6 +17,8 @@ class Thread;
 } // namespace proc
 
 namespace arch {
+
+struct InterruptStacks;
 
 /// What entry code of processors with isolated roots needs before it has loaded the kernel's: this
 /// page alone of an area can be written there (arch/cpu/entry_root.hpp).
@@ -44,12 +47,16 @@ struct alignas(page_size) CpuArea {
     bool smap = false;                 ///< user memory is out of reach without STAC
     std::uint64_t root = 0;            ///< CR3 as loaded
     std::uint64_t alarm = ~0ULL;       ///< nanoseconds; ~0: none
+    std::uint64_t clock_start = 0;     ///< what this CPU's TSC showed when time began
     std::uint32_t apic_id = 0;
+    InterruptStacks* stacks = nullptr;
 
     // Counters, for tests and figures.
     std::uint64_t interrupts = 0;
     std::uint64_t nmis = 0;
     std::uint64_t spurious_interrupts = 0;
+    std::uint64_t reschedules = 0;    ///< vector_reschedule
+    std::uint64_t flush_requests = 0; ///< vector_flush
     std::uint64_t flushed_pages = 0;  ///< INVLPG
     std::uint64_t flushed_spaces = 0; ///< CR3 or CR4 written
 
@@ -80,16 +87,31 @@ inline CpuArea& this_cpu() {
     return *area;
 }
 
-/// All areas by CPU number; null where no CPU is.
+/// All areas by CPU number; null where no CPU is. Written while the machine starts, only.
 extern std::array<CpuArea*, vm::port::cpu_limit> cpu_areas;
+/// The number of CPUs that run: 1 until others are started.
+unsigned cpu_count();
+
+/// Gives a CPU that runs, and whose area has its number, its place in cpu_areas.
+/// Precondition: the number is cpu_count().
+void add_cpu(CpuArea& area);
 
 /// Puts the boot CPU's area into place and loads its descriptors: the first thing that C++ does
 /// once paging is as it stays. Afterwards this_cpu() and traps work.
 void initialise_boot_cpu();
 
+/// Memory for another CPU: its area, with the number that add_cpu() wants, interrupt stacks, and a
+/// kernel stack. Error: no_memory.
+Result<CpuArea*> make_cpu_area();
+/// Gives back what make_cpu_area() took. Precondition: no CPU uses it.
+void free_cpu_area(CpuArea& area);
+/// Called by another CPU, first of all: makes `area` its own, with GS and descriptors.
+/// Precondition: enable_cpu_features() was called.
+void take_cpu_area(CpuArea& area);
+
 /// One interrupt stack: its lowest page and the top, above which the area's address stands.
 /// For a stack overflow report and for backtraces.
-VirtRange interrupt_stack(unsigned cpu, InterruptStack stack);
+VirtRange interrupt_stack(const CpuArea& area, InterruptStack stack);
 /// The next lower level of an NMI stack whose top is `top`.
 std::uint64_t interrupt_stack_below(std::uint64_t top);
 

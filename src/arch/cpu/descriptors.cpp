@@ -92,7 +92,7 @@ void fill_descriptors(CpuArea& area) {
 
     area.task_state.io_map_base = sizeof(TaskState); // none: no port is open to user code
     for (unsigned i = 1; i <= interrupt_stack_count; ++i) {
-        const VirtRange stack = interrupt_stack(area.number, static_cast<InterruptStack>(i));
+        const VirtRange stack = interrupt_stack(area, static_cast<InterruptStack>(i));
         area.task_state.ist[i - 1] = stack.end.value;
     }
 }

@@ -9,6 +9,7 @@ namespace arch {
 /// Model-specific registers (SDM vol. 4, table 2-2).
 enum class Msr : std::uint32_t {
     apic_base = 0x1b,
+    tsc_adjust = 0x3b,
     sysenter_cs = 0x174,
     tsc_deadline = 0x6e0,
     x2apic_first = 0x800,
@@ -89,7 +90,20 @@ inline std::uint64_t read_tsc() {
     return (std::uint64_t{high} << 32) | low;
 }
 
+/// The same, but not before everything ahead of it is done (SDM vol. 2B, RDTSC).
+inline std::uint64_t read_tsc_in_order() {
+    asm volatile("lfence" : : : "memory");
+    return read_tsc();
+}
+
 /// Interrupts of this CPU. The kernel runs with them off, but where it waits for one.
 inline void disable_interrupts() { asm volatile("cli" : : : "memory"); }
+/// Lets interrupts in and halts until one was handled. STI takes effect after the next instruction,
+/// so no interrupt comes between it and HLT (SDM vol. 2B, STI): none is slept through.
+inline void halt_until_interrupt() { asm volatile("sti\n\thlt\n\tcli" : : : "memory"); }
+/// The end of this CPU's work.
+[[noreturn]] inline void halt_for_ever() {
+    while (true) asm volatile("cli\n\thlt");
+}
 
 } // namespace arch

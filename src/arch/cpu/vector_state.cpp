@@ -27,6 +27,7 @@ enum class Method : std::uint8_t { fxsave, xsave, xsaveopt };
 
 constinit Method method = Method::fxsave;
 constinit std::size_t area_bytes = legacy_bytes;
+constinit std::uint64_t components = 0; ///< XCR0
 /// AMD's FXSAVE and XSAVE (before XSAVEERPTR) leave the last x87 instruction's addresses alone
 /// while no exception is pending, so that one thread could read another's (AMD APM vol. 2, 11.4.4).
 constinit bool keeps_error_pointers = false;
@@ -38,10 +39,14 @@ void write_xcr0(std::uint64_t value) {
                    "d"(static_cast<std::uint32_t>(value >> 32)));
 }
 
+std::uint64_t offered_components() {
+    const CpuidResult leaf = cpuid(0xd, 0);
+    return (std::uint64_t{leaf.edx} << 32) | leaf.eax;
+}
+
 /// The components that the kernel switches: no others may hold user data.
 std::uint64_t choose_components() {
-    const CpuidResult leaf = cpuid(0xd, 0);
-    const std::uint64_t offered = (std::uint64_t{leaf.edx} << 32) | leaf.eax;
+    const std::uint64_t offered = offered_components();
     std::uint64_t chosen = component_x87_sse;
     if ((offered & component_avx) != 0) {
         chosen |= component_avx;
@@ -60,12 +65,21 @@ bool made_by_amd() {
 void initialise_vector_units() {
     asm volatile("fninit");
     if (cpu_features().xsave) {
-        write_xcr0(choose_components());
+        components = choose_components();
+        write_xcr0(components);
         area_bytes = align_up(cpuid(0xd, 0).ebx, 64); // for what XCR0 enables now
         method = cpu_features().xsaveopt ? Method::xsaveopt : Method::xsave;
     }
     constexpr std::uint32_t error_pointers_bit = 1U << 2;
     keeps_error_pointers = made_by_amd() && (cpuid(0x8000'0008).ebx & error_pointers_bit) == 0;
+}
+
+bool initialise_cpu_vector_units() {
+    asm volatile("fninit");
+    if (!cpu_features().xsave) return true;
+    if ((components & ~offered_components()) != 0) return false;
+    write_xcr0(components);
+    return align_up(cpuid(0xd, 0).ebx, 64) == area_bytes;
 }
 
 std::size_t vector_state_bytes() { return area_bytes; }

@@ -6,9 +6,11 @@
 
 namespace arch {
 
-/// Chooses what is switched (XCR0), after enable_cpu_features(). Called by each CPU before its
+/// Chooses what is switched (XCR0), after enable_cpu_features(). Called by the boot CPU before its
 /// first thread.
 void initialise_vector_units();
+/// Switches the same on for another CPU, called by it. False: it has not all of that.
+bool initialise_cpu_vector_units();
 
 /// Bytes of a save area: a multiple of 64, the alignment it needs.
 std::size_t vector_state_bytes();

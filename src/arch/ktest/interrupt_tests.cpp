@@ -12,7 +12,7 @@ namespace {
 
 /// Sends an NMI and gives it time to arrive. Touches nothing that is reached through GS.
 void take_nmi() {
-    local_apic::send_nmi_to_self();
+    local_apic::send(local_apic::id(), local_apic::command_nmi);
     for (unsigned i = 0; i < 10'000; ++i) asm volatile("pause");
 }
 

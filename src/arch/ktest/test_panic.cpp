@@ -3,7 +3,10 @@
 #include "arch/ktest/test_panic.hpp"
 
 #include "arch/boot/boot_information.hpp"
+#include "arch/cpu/area.hpp"
 #include "arch/layout.hpp"
+#include "arch/log.hpp"
+#include "arch/smp/waiting.hpp"
 #include "vm/port.hpp"
 
 #include <array>
@@ -32,10 +35,27 @@ constexpr VirtAddr wild_address{layout::dynamic.end.value - 0x12345000 + 0x678};
     return numbers[index];
 }
 
+/// Every CPU at once.
+void panic_everywhere() {
+    for (unsigned cpu = 1; cpu < cpu_count(); ++cpu)
+        begin_on(cpu, [] { vm::require(false, "a test of many panics"); });
+    vm::require(false, "a test of many panics");
+}
+
+/// Another CPU, which holds the log.
+void panic_elsewhere() {
+    run_on(cpu_count() - 1, [] {
+        const LogHold hold;
+        vm::require(false, "a test of another CPU's panic");
+    });
+}
+
 } // namespace
 
 void test_panic_if_wanted() {
     if (has_boot_word("panic")) vm::require(false, "a test of the panic");
+    if (has_boot_word("panic=all")) panic_everywhere();
+    if (has_boot_word("panic=other")) panic_elsewhere();
     if (has_boot_word("panic=fault")) static_cast<void>(read_wild());
     if (has_boot_word("panic=stack")) static_cast<void>(descend(0));
     volatile std::size_t index = 4;

@@ -132,9 +132,7 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
 
 void wait_for_interrupt() {
     screen::refresh();
-    // STI takes effect after the next instruction, so no interrupt comes between it and HLT
-    // (SDM vol. 2B, STI): none is slept through.
-    asm volatile("sti\n\thlt\n\tcli" : : : "memory");
+    halt_until_interrupt();
 }
 
 } // namespace proc::port

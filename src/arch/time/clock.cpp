@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scaled time: nanoseconds = (TSC - start) * 2^32 * 10^9 / frequency / 2^32.
+// Scaled time: nanoseconds = (TSC - start) * 2^32 * 10^9 / frequency / 2^32. Each CPU has a start
+// of its own, should their TSCs differ.
 #include "arch/time/clock.hpp"
 
 #include "arch/apic/local_apic.hpp"
@@ -38,7 +39,6 @@ struct Scale {
     }
 };
 
-constinit std::uint64_t start = 0;
 constinit Scale tsc_to_nanoseconds{};
 constinit Scale nanoseconds_to_tsc{};
 constinit Scale nanoseconds_to_timer{};
@@ -56,7 +56,7 @@ void start_alarm(const CpuArea& area) {
     }
     if (deadline_timer) {
         // A time that has passed rings at once; rounded up, so that it does not ring before.
-        write_msr(Msr::tsc_deadline, start + nanoseconds_to_tsc(area.alarm) + 1);
+        write_msr(Msr::tsc_deadline, area.clock_start + nanoseconds_to_tsc(area.alarm) + 1);
         return;
     }
     constexpr std::uint64_t longest = 0xffff'ffff;
@@ -85,16 +85,25 @@ void initialise_clock() {
     tsc_to_nanoseconds = Scale::ratio(nanoseconds_per_second, frequencies.tsc);
     nanoseconds_to_tsc = Scale::ratio(frequencies.tsc, nanoseconds_per_second);
     nanoseconds_to_timer = Scale::ratio(frequencies.timer, nanoseconds_per_second);
-    start = read_tsc();
+    this_cpu().clock_start = read_tsc();
     set_interrupt_handler(vector_timer, ring);
     if (deadline_timer) local_apic::connect_timer(vector_timer, true);
+}
+
+void initialise_cpu_clock() { local_apic::connect_timer(vector_timer, deadline_timer); }
+
+void wait_nanoseconds(std::uint64_t nanoseconds) {
+    const std::uint64_t end = proc::port::now() + nanoseconds;
+    while (proc::port::now() < end) asm volatile("pause");
 }
 
 } // namespace arch
 
 namespace proc::port {
 
-std::uint64_t now() { return arch::tsc_to_nanoseconds(arch::read_tsc() - arch::start); }
+std::uint64_t now() {
+    return arch::tsc_to_nanoseconds(arch::read_tsc() - arch::this_cpu().clock_start);
+}
 
 void set_alarm(std::uint64_t nanoseconds) {
     arch::CpuArea& area = arch::this_cpu();

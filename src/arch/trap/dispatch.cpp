@@ -89,10 +89,11 @@ constexpr std::uint64_t guard_bytes = 2 * page_size;
     panic(&frame, "double fault");
 }
 
-/// An NMI has no meaning here but the emulator's or a watchdog's: counted. NMIs stay blocked until
-/// the next IRET; should that be one inside this handler, the next NMI takes the lower level of the
-/// stack instead of overwriting this frame.
+/// An NMI says that another CPU panics; else it is the emulator's or a watchdog's, and counted.
+/// NMIs stay blocked until the next IRET; should that be one inside this handler, the next NMI
+/// takes the lower level of the stack instead of overwriting this frame.
 void non_maskable_interrupt() {
+    stop_if_panicking();
     CpuArea& area = this_cpu();
     constexpr unsigned index = static_cast<unsigned>(InterruptStack::nmi) - 1;
     const std::uint64_t upper = area.task_state.ist[index];

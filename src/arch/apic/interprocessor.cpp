@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// From CPU numbers to commands of the local APIC.
+#include "arch/apic/interprocessor.hpp"
+
+#include "arch/apic/local_apic.hpp"
+#include "arch/cpu/area.hpp"
+#include "arch/trap/interrupts.hpp"
+
+namespace arch {
+
+void send_interrupt(unsigned cpu, unsigned vector) {
+    local_apic::send(cpu_areas[cpu]->apic_id, local_apic::command_fixed | vector);
+}
+
+void send_nmi(unsigned cpu) { local_apic::send(cpu_areas[cpu]->apic_id, local_apic::command_nmi); }
+
+void initialise_interprocessor_interrupts() {
+    set_interrupt_handler(vector_reschedule, [] { ++this_cpu().reschedules; });
+    set_interrupt_handler(vector_flush, [] { ++this_cpu().flush_requests; });
+}
+
+} // namespace arch
