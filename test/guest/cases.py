@@ -2,6 +2,7 @@
 """The ways in which Tabula is started, and what each run has to show. One table, read by run.py."""
 import dataclasses
 
+import processor_cases
 import user_cases
 
 
@@ -15,7 +16,7 @@ class Case:
     emulator: str = "qemu-system-x86_64"
     cpu: str = "max"
     memory: str = "128M"
-    processors: int = 1
+    processors: int | str = 1   # QEMU's -smp
     words: str = ""             # the kernel's command line (pvh)
     qemu: tuple = ()            # more QEMU arguments
     ends: str = "exit"          # exit: by itself; poweroff, reboot: as such; stop: when all is seen
@@ -72,6 +73,7 @@ CASES = [
          expect=(r"(?m)^memory: 614\d MiB usable", r"(?m)^memory: 0{7}1.* usable$")),
 
     *user_cases.user_cases(Case),
+    *processor_cases.processor_cases(Case),
 
     *(Case(f"processor {cpu}", cpu=cpu, words="run=true", long=True)
       for cpu in ("Nehalem", "SandyBridge", "Haswell", "Skylake-Server", "Icelake-Server", "EPYC",

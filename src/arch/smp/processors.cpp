@@ -14,7 +14,6 @@
 #include "proc/port.hpp"
 #include "vm/heap.hpp"
 
-#include <algorithm>
 
 namespace arch {
 
@@ -86,7 +85,9 @@ unsigned wanted_cpus(std::size_t listed) {
         log("processors: cpus={} is no number from 1: ignored", *word);
         return static_cast<unsigned>(listed);
     }
-    return static_cast<unsigned>(std::min<std::size_t>(*number, listed));
+    if (*number >= listed) return static_cast<unsigned>(listed);
+    log("processors: {} left out: cpus={}", listed - *number, *number);
+    return *number;
 }
 
 /// Those that the firmware's table lists and that were never tried.
@@ -96,6 +97,7 @@ void report_unlisted(const lib::ProcessorCounts& counts) {
     };
     report(counts.unreachable, "the local APIC can't reach their numbers");
     report(counts.duplicates, "listed twice");
+    report(counts.for_later, "not there yet");
     report(counts.beyond_list, "more than the kernel can use");
 }
 
