@@ -14,7 +14,6 @@
 #include "proc/port.hpp"
 #include "vm/heap.hpp"
 
-
 namespace arch {
 
 namespace {
