@@ -1,49 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The ways in which Tabula is started, and what each run has to show. One table, read by run.py."""
-import dataclasses
-
+import matrix
 import processor_cases
 import user_cases
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One run, and what has to come of it. Patterns are regular expressions."""
-
-    name: str
-    boot: str = "pvh"           # pvh: the ELF file; cd, usb: the image
-    firmware: str = "bios"      # of cd and usb: bios or uefi
-    emulator: str = "qemu-system-x86_64"
-    cpu: str = "max"
-    memory: str = "128M"
-    processors: int | str = 1   # QEMU's -smp
-    words: str = ""             # the kernel's command line (pvh)
-    qemu: tuple = ()            # more QEMU arguments
-    ends: str = "exit"          # exit: by itself; poweroff, reboot: as such; stop: when all is seen
-    status: int | None = 33     # QEMU's exit status; None: there is no exit device
-    typed: tuple = ()           # (pattern, line): once the pattern was said, the line is typed
-    expect: tuple = ()          # patterns that the serial text must contain
-    keyboard: bool = False      # typed on the machine's keyboard instead of the serial line
-    screen: tuple = ()          # patterns that the screen must show before typing, or at the stop
-    reject: tuple = (r"(?m)^panic:",)
-    seconds: int = 60           # after which a run hangs
-    long: bool = False          # part of `make test-long` only
-
-
-BANNER = r"(?m)^Tabula \d+\.\d+"
-MEMORY = r"(?m)^memory: \d+ MiB usable"
-
-# What a user does first. The prompt is looked for at the end of what was said.
-PROMPT = r"\$ \Z"
-SESSION = ((PROMPT, "ls\r"), (r"\n *\d+ welcome\.txt\n.*" + PROMPT, "echo one two\r"),
-           (r"\none two\n.*" + PROMPT, "poweroff\r"))
-
-
-def user_session(name, **options):
-    """The image as users start it, with nothing but what QEMU has by default."""
-    return Case(name, cpu="qemu64", status=None, ends="poweroff", typed=SESSION,
-                expect=(BANNER, MEMORY), seconds=180, **options)
-
+from case import BANNER, MEMORY, PROMPT, Case, user_session
 
 CASES = [
     Case("pvh, cpu max", words="run=true", expect=(BANNER, MEMORY, r"(?m)^run: exit 0$")),
@@ -75,22 +35,8 @@ CASES = [
     *user_cases.user_cases(Case),
     *processor_cases.processor_cases(Case),
 
-    *(Case(f"processor {cpu}", cpu=cpu, words="run=true", long=True)
-      for cpu in ("Nehalem", "SandyBridge", "Haswell", "Skylake-Server", "Icelake-Server", "EPYC",
-                  "EPYC-Rome", "phenom", "Opteron_G1", "kvm64", "max,-pdpe1gb", "max,-smap",
-                  "max,-smep", "max,-fsgsbase", "max,-xsave", "max,-pge", "max,-umip")),
-    *(Case(f"{processors} processors, {machine}", processors=processors, words="run=true",
-           qemu=("-machine", machine), long=True)
-      for machine in ("pc", "q35") for processors in (2, 4, 8)),
-    *(user_session(f"session: image, {firmware}, {boot}, q35, {memory}", boot=boot,
-                   firmware=firmware, memory=memory, qemu=("-machine", "q35"),
-                   screen=(r"(?m)\$$",), long=True)
-      for firmware in ("bios", "uefi") for boot in ("cd", "usb") for memory in ("128M", "5G")),
-    *(user_session(f"session: {screen}", boot="cd", qemu=words, long=True)
-      for screen, words in (("cirrus", ("-vga", "cirrus")), ("vmware", ("-vga", "vmware")),
-                            ("virtio", ("-vga", "virtio")),
-                            ("bochs-display", ("-vga", "none", "-device", "bochs-display")),
-                            ("no HPET", ("-no-hpet",)))),
+    *matrix.machines(),
+
     *(Case(f"kernel contract tests, {cpu}", cpu=cpu, words="ktest ktest-exit",
            expect=(r"(?m)^ktest: (\d\d+) passed, 0 failed$",
                    r"(?m)^ktest: NX: data is not executed ok$", *expect),

@@ -4,20 +4,15 @@ import pathlib
 import re
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 
+import image
 import qmp
 import screen
+from outcome import Failed, check_text, plain
 
-BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 EXIT_DEVICE = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-
-
-class Failed(Exception):
-    """A case did not do what it has to; the text says what."""
 
 
 def command(case, directory):
@@ -28,16 +23,17 @@ def command(case, directory):
              "-chardev", f"socket,id=serial,path={directory}/serial,server=on,wait=on",
              "-serial", "chardev:serial"]
     if case.boot == "pvh":
-        words += ["-kernel", str(BUILD / "kernel/tabula.elf"), "-initrd", str(BUILD / "boot.tar"),
+        words += ["-kernel", str(image.BUILD / "kernel/tabula.elf"),
+                  "-initrd", str(image.BUILD / "boot.tar"),
                   "-append", case.words, "-vga", "none"]
     else:
         if case.firmware == "uefi":
             words += ["-bios", "/usr/share/ovmf/OVMF.fd"]
-        image = BUILD / "tabula.iso"
+        medium = image.variant(case.words)
         if case.boot == "cd":
-            words += ["-cdrom", str(image)]
+            words += ["-cdrom", str(medium)]
         else:
-            words += ["-drive", f"if=none,id=stick,file={image},format=raw,readonly=on",
+            words += ["-drive", f"if=none,id=stick,file={medium},format=raw,readonly=on",
                       "-device", "qemu-xhci", "-device", "usb-storage,drive=stick"]
     if case.status is not None:
         words += EXIT_DEVICE
@@ -67,8 +63,7 @@ class Console:
 
     def text(self):
         """What was said, without carriage returns and colours."""
-        said = bytes(self.bytes).decode(errors="replace").replace("\r", "")
-        return COLOURS.sub("", said)
+        return plain(bytes(self.bytes).decode(errors="replace"))
 
     def type(self, line):
         self.socket.sendall(line.encode())
@@ -100,9 +95,7 @@ class Run:
     def check(self, wanted):
         """Raises when the run can't go on: a rejected text, or no more time."""
         text = self.console.text()
-        for pattern in self.case.reject:
-            if found := re.search(pattern, text):
-                raise Failed(f"said {found[0]!r}")
+        check_text(self.case, text)
         if time.monotonic() > self.deadline:
             raise Failed(f"hung: {self.case.seconds} s are over, waiting for {wanted}")
         return text
@@ -180,17 +173,15 @@ def judge(run, case):
             raise Failed(f"never said {pattern!r}")
 
 
-def run(case):
-    """Runs a case. Returns None, or a complaint with what the machine said."""
-    with tempfile.TemporaryDirectory(prefix="tabula-") as directory:
-        under_way = Run(case, directory)
-        try:
-            judge(under_way, case)
-            return None
-        except (Failed, RuntimeError, OSError, ValueError) as problem:
-            complaint = problem
-        finally:
-            under_way.close()
-        text = under_way.console.text()[-6000:] if under_way.console else ""
-        output = (pathlib.Path(directory) / "output").read_text(errors="replace")
-        return f"    {complaint}\n{output}--- serial ---\n{text}\n--------------"
+def run(case, directory):
+    """Runs a case in a directory of its own. Returns (complaint or None, serial text, output)."""
+    under_way = Run(case, directory)
+    complaint = None
+    try:
+        judge(under_way, case)
+    except (Failed, RuntimeError, OSError, ValueError) as problem:
+        complaint = problem
+    finally:
+        under_way.close()
+    text = under_way.console.text() if under_way.console else ""
+    return complaint, text, (under_way.directory / "output").read_text(errors="replace")

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""What a case is: a machine, what is done on it, and what has to come of it."""
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One run, and what has to come of it. Patterns are regular expressions."""
+
+    name: str
+    boot: str = "pvh"           # pvh: the ELF file; cd, usb: the image; bochs: the image in Bochs
+    firmware: str = "bios"      # of cd and usb: bios or uefi
+    emulator: str = "qemu-system-x86_64"
+    cpu: str = "max"
+    memory: str = "128M"
+    processors: int | str = 1   # or QEMU's words for sockets and cores
+    words: str = ""             # the kernel's command line; an image is made anew with it
+    qemu: tuple = ()            # more QEMU arguments
+    bochs: tuple = ()           # more lines of Bochs's configuration
+    ends: str = "exit"          # exit: by itself; poweroff, reboot: as such; stop: when all is seen
+    status: int | None = 33     # QEMU's exit status; None: there is no exit device
+    typed: tuple = ()           # (pattern, line): once the pattern was said, the line is typed
+    expect: tuple = ()          # patterns that the serial text must contain
+    keyboard: bool = False      # typed on the machine's keyboard instead of the serial line
+    screen: tuple = ()          # patterns that the screen must show before typing, or at the stop
+    reject: tuple = (r"(?m)^panic:",)
+    seconds: int = 60           # after which a run hangs
+    long: bool = False          # part of `make test-long` only
+    machine: str = ""           # the row of the table of machines, if the case is in it
+    work: str = ""              # and the column
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Two runs whose serial texts have to be the same, or have to differ."""
+
+    name: str
+    first: Case
+    second: Case
+    same: bool
+    long: bool = False
+    machine: str = ""
+    work: str = ""
+
+
+BANNER = r"(?m)^Tabula \d+\.\d+"
+MEMORY = r"(?m)^memory: \d+ MiB usable"
+
+# What a user does first. The prompt is looked for at the end of what was said.
+PROMPT = r"\$ \Z"
+SESSION = ((PROMPT, "ls\r"), (r"\n *\d+ welcome\.txt\n.*" + PROMPT, "echo one two\r"),
+           (r"\none two\n.*" + PROMPT, "poweroff\r"))
+
+
+def user_session(name, **options):
+    """The image as users start it, with nothing but what QEMU has by default."""
+    options = {"cpu": "qemu64", "seconds": 180, **options}
+    return Case(name, status=None, ends="poweroff", typed=SESSION, expect=(BANNER, MEMORY),
+                **options)
+
+
+# The kernel's contract tests. A test that is skipped says so.
+CONTRACTS = (r"(?m)^ktest: (\d\d+) passed, 0 failed$", r"(?m)^ktest: NX: data is not executed ok$")
+
+SUITES = ("runtime", "calls", "pointers", "handles", "memory", "protection", "maps", "threads",
+          "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf", "faults")
+# All of selftest: each suite by name, and a total that is not small.
+SELFTEST = (*(rf"(?m)^{suite}: \d+ passed, 0 failed$" for suite in SUITES),
+            r"(?m)^total: \d\d\d passed, 0 failed$", r"(?m)^run: exit 0$")
+REJECT_FAILURES = (r"(?m)^panic:", "FAILED")

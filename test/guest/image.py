@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""The image with words on the kernel's command line: only grub.cfg differs from what users start."""
+import hashlib
+import os
+import pathlib
+import re
+import subprocess
+import threading
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+KERNEL_LINE = "multiboot2 /boot/tabula.elf"
+
+making = threading.Lock()
+made = {}
+
+
+def grub_words(words):
+    """The words as GRUB's shell takes them: it gives meaning to some characters, and what a kernel
+    gets of a quoted blank or a quote has marks around it, so there may be none."""
+    if re.search(r"['\"\\]", words):
+        raise ValueError(f"no quotes on GRUB's command line: {words}")
+    return re.sub(r"([;&|<>${}#])", r"\\\1", words)
+
+
+def variant(words):
+    """The path of the image with these words; makes it once."""
+    if not words:
+        return BUILD / "tabula.iso"
+    with making:
+        if words not in made:
+            directory = BUILD / "test/images"
+            directory.mkdir(parents=True, exist_ok=True)
+            path = directory / f"{hashlib.sha256(words.encode()).hexdigest()[:16]}.iso"
+            configuration = (ROOT / "iso/grub.cfg").read_text()
+            if configuration.count(KERNEL_LINE + "\n") != 1:
+                raise ValueError(f"iso/grub.cfg has not one line {KERNEL_LINE!r}")
+            changed = path.with_suffix(".cfg")
+            changed.write_text(configuration.replace(
+                KERNEL_LINE, f"{KERNEL_LINE} {grub_words(words)}"))
+            subprocess.run(
+                [ROOT / "tools/make_iso.sh", path, BUILD / "kernel/tabula.elf",
+                 BUILD / "boot.tar", changed],
+                check=True, env={"SOURCE_DATE_EPOCH": "1700000000", **os.environ})
+            made[words] = path
+        return made[words]
