@@ -53,9 +53,11 @@ unsigned this_number() { return has_area() ? this_cpu().number : 0; }
 /// Stops all others, so that the report is one and the log's hold nobody's. One that doesn't answer
 /// is not waited for: it may be what broke.
 void stop_others(unsigned self) {
-    const unsigned others = has_area() ? cpu_count() - 1 : 0;
-    for (unsigned cpu = 0; cpu <= others; ++cpu) {
-        if (cpu != self) send_nmi(cpu);
+    unsigned others = 0;
+    for (unsigned cpu = 0; cpu < cpu_count(); ++cpu) {
+        if (cpu == self) continue;
+        send_nmi(cpu);
+        ++others;
     }
     constexpr unsigned polls = 5'000'000;
     for (unsigned poll = 0; poll < polls && stopped.load() < others; ++poll) asm volatile("pause");

@@ -31,6 +31,10 @@ def processor_cases(case):
                words="run=true",
                qemu=("-device", f"{added}=1,smap=off", "-device", f"{added}=3"),
                expect=(r"(?m)^processors: local APIC 1 left out: it lacks smap$", started(2, 3)))
+    yield case("processors: one can't enter the kernel", processors="1,maxcpus=4,sockets=4",
+               words="run=true",
+               qemu=("-device", f"{added}=1,nx=off", "-device", f"{added}=3"),
+               expect=(r"(?m)^processors: local APIC 1 left out: no answer$", started(2, 3)))
     yield case("processors: image, bios", boot="cd", processors=4, memory="256M",
                qemu=("-fw_cfg", "name=opt/tabula/run,string=true"),
                expect=(started(4, 4), r"(?m)^run: exit 0$"), seconds=120)

@@ -100,11 +100,23 @@ void report_unlisted(const lib::ProcessorCounts& counts) {
     report(counts.beyond_list, "more than the kernel can use");
 }
 
-/// All of them at once go where start-up commands are waited for.
+/// Sends them to where start-up commands are waited for: those that are not to be started as well,
+/// so that they no longer run whatever the firmware left them in.
 void reset(Processors processors) {
     for (const lib::ListedProcessor& processor : processors)
         local_apic::send(processor.apic_id, local_apic::command_init);
+}
+
+void start_all(Processors processors) {
+    if (!trampoline::prepare()) {
+        log("processors: no free memory below 1 MiB to start the others in");
+        return;
+    }
     wait_nanoseconds(after_init);
+    trampoline::open();
+    for (const lib::ListedProcessor& processor : processors)
+        static_cast<void>(start_processor(processor.apic_id));
+    trampoline::close(!silent);
 }
 
 } // namespace
@@ -140,18 +152,8 @@ void start_processors() {
     const Processors listed = listed_processors();
     const unsigned wanted = wanted_cpus(listed.size());
     report_unlisted(processor_counts());
-    if (wanted > 1) {
-        const Processors others = listed.subspan(1, wanted - 1);
-        if (!trampoline::prepare()) {
-            log("processors: no free memory below 1 MiB to start the others in");
-        } else {
-            trampoline::open();
-            reset(others);
-            for (const lib::ListedProcessor& other : others)
-                static_cast<void>(start_processor(other.apic_id));
-            trampoline::close(!silent);
-        }
-    }
+    reset(listed.subspan(1));
+    if (wanted > 1) start_all(listed.subspan(1, wanted - 1));
     log("processors: {} of {} started", cpu_count(), listed.size());
 }
 

@@ -13,6 +13,9 @@
 #define CR0_PAGING 0x80000000
 #define CR4_PAE 0x20
 #define MSR_EFER 0xc0000080
+#define EFER_NO_EXECUTE (1 << 11)
+#define CPUID_NO_EXECUTE (1 << 20)
+#define CPUID_LONG_MODE (1 << 29)
 #define MSR_APIC_BASE 0x1b
 #define MSR_X2APIC_ID 0x802
 #define APIC_BASE_X2APIC 0x400
@@ -45,7 +48,24 @@ trampoline_start:
 trampoline_protected:
     movl $TRAMPOLINE_DATA, %eax
     movl %eax, %ds
-    movl $CR4_PAE, %eax
+    // What the boot CPU has, and this one can't go on without: else it never answers.
+    movl %ebx, %esi
+    movl $0x80000000, %eax
+    cpuid
+    cmpl $0x80000001, %eax
+    jb 2f
+    movl $0x80000001, %eax
+    cpuid
+    testl $CPUID_LONG_MODE, %edx
+    jz 2f
+    movl %esi, %ebx
+    testl $EFER_NO_EXECUTE, DATA(TRAMPOLINE_EFER)(%ebx)
+    jz 3f
+    testl $CPUID_NO_EXECUTE, %edx
+    jnz 3f
+2:  hlt
+    jmp 2b
+3:  movl $CR4_PAE, %eax
     movl %eax, %cr4
     movl DATA(TRAMPOLINE_ROOT)(%ebx), %eax
     movl %eax, %cr3
