@@ -8,6 +8,8 @@
 #include "vm/heap.hpp"
 #include "vm/space.hpp"
 
+#include <atomic>
+
 namespace arch {
 
 extern "C" const char first_stack_end[];
@@ -44,7 +46,7 @@ struct CpuMemory {
 
 constinit CpuArea boot_area{};
 constinit InterruptStacks boot_stacks{};
-constinit unsigned count = 0;
+constinit std::atomic<unsigned> count{0};
 
 /// The area gets its stacks, of which `kernel_stack_end` ends the one for system calls, and they
 /// get its name.
@@ -87,11 +89,13 @@ Result<CpuMemory*> allocate_memory() {
 } // namespace
 
 constinit std::array<CpuArea*, vm::port::cpu_limit> cpu_areas{};
-unsigned cpu_count() { return count; }
+unsigned cpu_count() { return count.load(std::memory_order_acquire); }
 
 void add_cpu(CpuArea& area) {
-    vm::require(area.number == count && count < cpu_areas.size(), "CPU numbers have no holes");
-    cpu_areas[count++] = &area;
+    const unsigned number = cpu_count();
+    vm::require(area.number == number && number < cpu_areas.size(), "CPU numbers have no holes");
+    cpu_areas[number] = &area;
+    count.store(number + 1, std::memory_order_release);
 }
 
 void initialise_boot_cpu() {
@@ -111,7 +115,7 @@ Result<CpuArea*> make_cpu_area() {
     }
     CpuArea& area = (*memory)->area;
     connect(area, (*memory)->stacks, stack.end.value);
-    area.number = count;
+    area.number = cpu_count();
     return &area;
 }
 
