@@ -91,6 +91,11 @@ struct SpawnPlan {
     std::uint64_t arguments[2]; ///< first thread: rdi, rsi
     std::uint32_t priority;
     std::uint32_t flags; ///< 0
+    /// Pages that it and all that it starts may be charged together; 0: it shares the caller's
+    /// limit. Never more than the caller's.
+    std::uint64_t memory_limit = 0;
+    /// Handles that it may have, and each that it starts; 0: as many as the caller. Never more.
+    std::uint64_t handle_limit = 0;
 };
 
 /// The child's handles are numbered in the order of the plan: the n-th given is
@@ -102,13 +107,15 @@ struct ProcessInfo {
     std::uint64_t id;
     char name[name_limit];
     std::uint64_t threads;
-    std::uint64_t committed; ///< pages charged
-    std::uint64_t anonymous; ///< private frames held
-    std::uint64_t tables;    ///< page-table pages
-    std::uint64_t faults;    ///< page faults resolved
-    std::uint64_t time;      ///< nanoseconds of processor time
-    std::uint64_t exited;    ///< 1 once it has ended
-    std::int64_t status;     ///< exit status, when ended
+    std::uint64_t committed;    ///< pages charged
+    std::uint64_t anonymous;    ///< private frames held
+    std::uint64_t tables;       ///< page-table pages
+    std::uint64_t faults;       ///< page faults resolved
+    std::uint64_t time;         ///< nanoseconds of processor time
+    std::uint64_t exited;       ///< 1 once it has ended
+    std::int64_t status;        ///< exit status, when ended
+    std::uint64_t memory_limit; ///< pages that it may be charged, with others that share the limit
+    std::uint64_t handle_limit; ///< handles that it may have
 };
 
 /// What `memory_info` tells: KiB but where it says counts. Printed by `free` in this order.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Charge: kernel memory that a process pays for.
+// Charge: memory of the kernel's heap and stacks that a process pays for out of its quota.
 #pragma once
 
 #include "lib/address.hpp"
@@ -17,7 +17,7 @@ public:
     Charge() = default;
     /// Errors: no_memory, limit_reached.
     static Result<Charge> make(vm::Account& account, PageCount pages) {
-        TRY(account.charge(pages));
+        TRY(account.charge(pages, backing));
         Charge charge;
         charge.account_ = &account;
         charge.pages_ = pages;
@@ -31,10 +31,13 @@ public:
         return *this;
     }
     ~Charge() {
-        if (account_ != nullptr) account_->release(pages_);
+        if (account_ != nullptr) account_->release(pages_, backing);
     }
 
 private:
+    /// The heap and the stacks are charged to the kernel, for what they really take.
+    static constexpr vm::Backing backing = vm::Backing::kernel;
+
     vm::Account* account_ = nullptr;
     PageCount pages_{};
 };

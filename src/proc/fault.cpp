@@ -15,7 +15,8 @@ namespace {
 [[noreturn]] void end_by_fault(const Fault& fault, vm::Resolution resolution) {
     const Process& process = current_process();
     lib::FixedText<256> line;
-    write_fault_report(line, {process.name(), process.id()}, process.space(), fault, resolution);
+    write_fault_report(line, {process.name(), process.id()}, process.space(), fault, resolution,
+                       process.limits().memory.limit());
     port::console_write(std::span(line.view().data(), line.view().size()));
     exit_process(static_cast<std::uint32_t>(abi::status_fault));
 }

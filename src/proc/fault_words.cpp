@@ -30,7 +30,7 @@ std::string_view accessed(const Fault& fault, vm::Resolution resolution,
 
 void write_page_fault(lib::TextWriter& line, const Fault& fault, vm::Resolution resolution,
                       const std::optional<vm::AddressSpace::Located>& found) {
-    if (resolution == vm::Resolution::no_memory) {
+    if (resolution == vm::Resolution::no_memory || resolution == vm::Resolution::over_quota) {
         line.append("out of memory");
     } else if (found && found->entry.kind(found->level) == vm::EntryKind::callback &&
                found->entry.id() == vm::callback_guard) {
@@ -88,7 +88,7 @@ void write_state(lib::TextWriter& line, const std::optional<vm::AddressSpace::Lo
 } // namespace
 
 void write_fault_report(lib::TextWriter& line, const Identity& who, const vm::AddressSpace& space,
-                        const Fault& fault, vm::Resolution resolution) {
+                        const Fault& fault, vm::Resolution resolution, PageCount memory_limit) {
     const VirtAddr decides = fault.has_address ? fault.address : fault.instruction;
     std::optional<vm::AddressSpace::Located> found;
     if (decides < user_half_end) found = space.locate(decides);
@@ -106,6 +106,8 @@ void write_fault_report(lib::TextWriter& line, const Identity& who, const vm::Ad
     }
     line.format(" by {}, entry ", fault.instruction);
     write_state(line, found);
+    if (resolution == vm::Resolution::over_quota)
+        line.format(", limit {} KiB", memory_limit.bytes() / 1024);
     line.append("\n");
 }
 

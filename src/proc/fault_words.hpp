@@ -9,12 +9,13 @@ namespace proc {
 
 /// Writes one line, its end included:
 ///
-///   fault: NAME[PID]: WHAT at ADDRESS by INSTRUCTION, entry STATE
+///   fault: NAME[PID]: WHAT at ADDRESS by INSTRUCTION, entry STATE[, limit N KiB]
 ///
 /// ADDRESS is `no address` where the processor gave none. STATE is that of the entry which decides
 /// about the address (about the instruction, where there is none), as `maps` names it, with its
-/// rights; `kernel` outside the user half. `resolution` counts for page faults only.
+/// rights; `kernel` outside the user half. `resolution` counts for page faults only; `memory_limit`
+/// is told where it was in the way.
 void write_fault_report(lib::TextWriter& line, const Identity& who, const vm::AddressSpace& space,
-                        const Fault& fault, vm::Resolution resolution);
+                        const Fault& fault, vm::Resolution resolution, PageCount memory_limit);
 
 } // namespace proc

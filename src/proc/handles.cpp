@@ -34,6 +34,7 @@ HandleTable::Slot* HandleTable::look_up(abi::Handle handle) {
 }
 
 Result<unsigned> HandleTable::take_slot() {
+    if (count_ >= own_limit_) return Error::limit_reached;
     if (first_free_ != 0) {
         const unsigned index = first_free_ - 1U;
         first_free_ = slot(index).next_free;

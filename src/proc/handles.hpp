@@ -61,8 +61,10 @@ public:
     HandleTable(const HandleTable&) = delete;
     HandleTable& operator=(const HandleTable&) = delete;
 
-    /// How many handles a process can have.
+    /// How many handles a process can have at most.
     static constexpr unsigned limit = 1024;
+    /// How many this one may have, up to `limit`. Called before it is used.
+    void set_limit(unsigned handles) { own_limit_ = handles; }
 
     /// Errors: limit_reached, no_memory. On error the grant is closed.
     Result<abi::Handle> insert(Grant grant);
@@ -100,6 +102,7 @@ private:
     vm::SpinLock<vm::Rank::handles> lock_; ///< for all below: slots, pages, free list
     vm::Account& account_;
     std::array<Slot*, page_limit> pages_{};
+    unsigned own_limit_ = limit;
     unsigned used_ = 0;            ///< slots that were ever used
     unsigned count_ = 0;           ///< slots in use
     std::uint16_t first_free_ = 0; ///< index + 1

@@ -49,9 +49,10 @@ Result<void> PlanCopy::take(const abi::SpawnPlan& own) {
     return {};
 }
 
-Result<void> PlanCopy::check(unsigned priority_maximum) const {
+Result<void> PlanCopy::check(const Limits& most) const {
     if (plan.flags != 0 || plan.priority >= abi::priority_count) return Error::invalid_argument;
-    if (plan.priority > priority_maximum) return Error::not_permitted;
+    if (plan.priority > most.priority || plan.handle_limit > most.handles)
+        return Error::not_permitted;
     if (plan.entry >= user_end || plan.stack > user_end) return Error::bad_address;
     for (const abi::PlanSegment& segment : segments()) TRY(check_segment(segment));
     for (std::size_t i = 1; i < segments().size(); ++i) {
@@ -60,6 +61,16 @@ Result<void> PlanCopy::check(unsigned priority_maximum) const {
         if (clash) return Error::already_mapped;
     }
     return {};
+}
+
+Result<Limits> PlanCopy::limits(const Limits& most) const {
+    Limits limits{.priority = plan.priority,
+                  .handles = plan.handle_limit != 0 ? static_cast<unsigned>(plan.handle_limit)
+                                                    : most.handles,
+                  .memory = most.memory};
+    if (plan.memory_limit != 0)
+        limits.memory = TRY(vm::QuotaRef::make(most.memory, PageCount{plan.memory_limit}));
+    return limits;
 }
 
 Result<void> PlanCopy::check_segment(const abi::PlanSegment& segment) const {

@@ -4,6 +4,7 @@
 
 #include "abi/types.hpp"
 #include "lib/result.hpp"
+#include "proc/limits.hpp"
 
 #include <array>
 #include <span>
@@ -35,7 +36,10 @@ struct PlanCopy {
     /// Copies a plan of the kernel's own.
     Result<void> take(const abi::SpawnPlan& own);
     /// Everything about it that can be checked without building anything.
-    Result<void> check(unsigned priority_maximum) const;
+    Result<void> check(const Limits& most) const;
+    /// What the process will be held to, within the limits of who makes it. Errors: not_permitted
+    /// (more memory than those), no_memory, limit_reached.
+    Result<Limits> limits(const Limits& most) const;
     /// Copies bytes from where the plan says they are.
     Result<void> copy_bytes(void* to, std::uint64_t from, std::uint64_t bytes) const;
 

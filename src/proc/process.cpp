@@ -30,13 +30,15 @@ void copy_name(std::string_view from, std::span<char, abi::name_limit> to) {
 
 } // namespace
 
-Result<Ref<Process>> Process::create(std::string_view name, unsigned priority_maximum) {
+Result<Ref<Process>> Process::create(std::string_view name, Limits limits) {
     Ref<Process> process = Ref<Process>::adopt(*TRY(vm::heap_new<Process>()));
+    process->limits_ = std::move(limits);
+    process->space_.account().count_against(process->limits_.memory.get());
+    process->handles_.set_limit(process->limits_.handles);
     process->charge_ = TRY(Charge::make(process->space_.account(), process_pages));
     TRY(process->space_.create());
     process->state_.lock()->space_open = true;
     process->id_ = next_id.fetch_add(1, std::memory_order_relaxed);
-    process->priority_maximum_ = static_cast<std::uint8_t>(priority_maximum);
     copy_name(name, process->name_);
     directory.lock()->push_back(*process);
     return process;
@@ -47,9 +49,12 @@ Process::~Process() {
         auto list = directory.lock();
         if (list->contains(*this)) list->remove(*this);
     }
-    if (!state_.lock()->space_open) return;
-    handles_.close_all(); // never ran
-    space_.destroy();
+    if (state_.lock()->space_open) { // never ran
+        handles_.close_all();
+        space_.destroy();
+    }
+    charge_ = {};
+    space_.account().settle();
 }
 
 Result<void> Process::add_thread(Thread& thread) {
@@ -153,6 +158,8 @@ abi::ProcessInfo Process::info() {
     auto state = state_.lock();
     info.threads = state->thread_count;
     info.committed = space_.account().charged().value;
+    info.memory_limit = limits_.memory.limit().value;
+    info.handle_limit = limits_.handles;
     if (state->space_open) {
         const vm::AddressSpace::Counts counts = space_.counts();
         info.anonymous = counts.anonymous;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "proc/handles.hpp"
+#include "proc/limits.hpp"
 #include "proc/thread.hpp"
 #include "vm/lock.hpp"
 #include "vm/space.hpp"
@@ -23,9 +24,8 @@ public:
     static constexpr std::uint64_t thread_limit = 1024;
 
     /// A process without threads, with an empty map. `name` is cut, and stripped of what can't be
-    /// printed; no thread's priority will exceed `priority_maximum`.
-    /// Errors: no_memory, limit_reached.
-    static Result<Ref<Process>> create(std::string_view name, unsigned priority_maximum);
+    /// printed. Errors: no_memory, limit_reached.
+    static Result<Ref<Process>> create(std::string_view name, Limits limits);
 
     /// For `create` and the end of the last reference.
     Process() : Object(ObjectKind::process), handles_(space_.account()) {}
@@ -33,7 +33,8 @@ public:
 
     std::uint64_t id() const { return id_; }
     const char* name() const { return name_; }
-    unsigned priority_maximum() const { return priority_maximum_; }
+    unsigned priority_maximum() const { return limits_.priority; }
+    const Limits& limits() const { return limits_; }
     /// The map. Safe to use for its own threads; others use `query` and `nearest`.
     vm::AddressSpace& space() { return space_; }
     const vm::AddressSpace& space() const { return space_; }
@@ -78,13 +79,13 @@ private:
         bool exited = false;
     };
 
+    Limits limits_; ///< outlives the account that counts against it
     vm::AddressSpace space_;
     HandleTable handles_; ///< pays from space_'s account
     Charge charge_;
     vm::Guarded<State, vm::Rank::process> state_;
     std::atomic<bool> killed_{false}; ///< read without the lock by its threads
     std::uint64_t id_ = 0;
-    std::uint8_t priority_maximum_ = 0;
     char name_[abi::name_limit] = {};
 };
 

@@ -66,8 +66,8 @@ Result<void> add_segment(vm::AddressSpace& space, const PlanCopy& plan,
 }
 
 /// The process with its memory, without handles and thread.
-Result<Ref<Process>> build_process(const PlanCopy& plan) {
-    Ref<Process> process = TRY(Process::create(plan.plan.name, plan.plan.priority));
+Result<Ref<Process>> build_process(const PlanCopy& plan, const Limits& most) {
+    Ref<Process> process = TRY(Process::create(plan.plan.name, TRY(plan.limits(most))));
     for (const abi::PlanSegment& segment : plan.segments())
         TRY(add_segment(process->space(), plan, segment));
     return process;
@@ -87,8 +87,8 @@ Result<abi::Handle> spawn_from_caller(std::uint64_t address, std::uint64_t bytes
     Process& own = current_process();
     PlanHolder plan = TRY(PlanHolder::make());
     TRY(plan->read(address, bytes));
-    TRY(plan->check(own.priority_maximum()));
-    const Ref<Process> process = TRY(build_process(*plan));
+    TRY(plan->check(own.limits()));
+    const Ref<Process> process = TRY(build_process(*plan, own.limits()));
     for (const abi::Handle handle : plan->handles()) {
         Grant grant = TRY(own.handles().grant(handle, abi::right_duplicate));
         TRY(process->handles().insert(std::move(grant)));
@@ -105,8 +105,9 @@ Result<abi::Handle> spawn_from_caller(std::uint64_t address, std::uint64_t bytes
 Result<Ref<Process>> spawn_from_kernel(const abi::SpawnPlan& own, std::span<Grant> handles) {
     PlanHolder plan = TRY(PlanHolder::make());
     TRY(plan->take(own));
-    TRY(plan->check(abi::priority_count - 1));
-    Ref<Process> process = TRY(build_process(*plan));
+    const Limits all{};
+    TRY(plan->check(all));
+    Ref<Process> process = TRY(build_process(*plan, all));
     for (Grant& grant : handles) TRY(process->handles().insert(std::move(grant)));
     const Ref<Thread> thread = TRY(first_thread(*process, plan->plan));
     TRY(thread->launch());

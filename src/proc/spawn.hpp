@@ -11,9 +11,9 @@ namespace proc {
 /// Builds and starts a process from an abi::SpawnPlan of `bytes` bytes in the calling process's
 /// memory, and gives a handle to it. Everything is copied and checked first; on any error nothing
 /// is left behind. Errors: invalid_argument, bad_address (in the plan, or of what it names),
-/// limit_reached (counts, handles), not_permitted (writable and executable; a priority above the
-/// caller's; a handle that may not be given away), already_mapped (segments overlap), bad_handle,
-/// no_memory, too_large (a newer plan).
+/// limit_reached (counts, handles, memory within its limit), not_permitted (writable and
+/// executable; a priority or a limit above the caller's; a handle that may not be given away),
+/// already_mapped (segments overlap), bad_handle, no_memory, too_large (a newer plan).
 Result<abi::Handle> spawn_from_caller(std::uint64_t plan, std::uint64_t bytes);
 
 /// The same for the kernel: the plan and all that it names by address lie in its own memory; the

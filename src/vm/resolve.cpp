@@ -79,7 +79,9 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool fo
     const std::uint64_t before = charge_of(old, level) != 0 ? 1 : 0;
     const std::uint64_t after = charge_of(now, 1);
     const auto splits = [](Entry) { return true; };
-    if (!transaction.reserve(after - before, 1, splits)) return Resolution::no_memory;
+    if (const auto reserved = transaction.reserve(after - before, 1, splits); !reserved)
+        return reserved.error() == Error::limit_reached ? Resolution::over_quota
+                                                        : Resolution::no_memory;
     transaction.apply(splits, [&](Entry, const Spot&) { return now; });
     fresh.install();
     transaction.commit();
@@ -102,6 +104,7 @@ Result<void> AddressSpace::populate(VirtRange range) {
         case Resolution::hole: return Error::not_mapped;
         case Resolution::forbidden: return Error::not_permitted;
         case Resolution::no_memory: return Error::no_memory;
+        case Resolution::over_quota: return Error::limit_reached;
         }
     }
     return {};

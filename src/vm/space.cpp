@@ -22,6 +22,7 @@ Result<void> AddressSpace::create() {
     const auto root = make_table(levels_);
     if (!root) {
         account_.release({1});
+        account_.settle();
         return root.error();
     }
     root_ = (*root)->frame;
@@ -92,6 +93,7 @@ void AddressSpace::destroy() {
     free_table(frame_record(root_).table);
     root_ = PhysAddr{};
     tables_.store(0, std::memory_order_relaxed);
+    account_.settle();
 }
 
 Result<void> AddressSpace::check(VirtRange range) const {

@@ -52,10 +52,11 @@ struct FaultAccess {
 
 /// How `resolve` ended.
 enum class Resolution : std::uint8_t {
-    resolved,  ///< restart the instruction
-    hole,      ///< nothing is mapped there
-    forbidden, ///< mapped, but not for this access
-    no_memory, ///< uncharged memory, and none left
+    resolved,   ///< restart the instruction
+    hole,       ///< nothing is mapped there
+    forbidden,  ///< mapped, but not for this access
+    no_memory,  ///< uncharged memory, and none left
+    over_quota, ///< uncharged memory, and a quota is used up
 };
 
 class AddressSpace {

@@ -35,6 +35,30 @@ def user_cases(case):
                        r"(?m)^touched 256 pages, 256 faults$",
                        r"(?m)^touch-mem: 100000 MiB: out of memory$",
                        r"(?m)^touch-mem: x: not a number of MiB above 0$"))
+    limit = r"limit: {} is more than the \d+ {} that there are to give"
+    yield case("commands: limit", status=35,
+               words="run=limit; limit memory 16M limit; limit memory 16M touch-mem 64; "
+                     "limit memory 16M fault overcommit; limit handles 3 touch-mem 1; "
+                     "limit memory 20M handles 9 touch-mem 10; limit memory 16K true; "
+                     "limit handles 2 true; limit memory 900G true; limit handles 9999 true; "
+                     "limit memory 7 true; limit handles x true; limit memory 1M; limit true; "
+                     "limit memory 16M limit memory 32M true; limit memory 9M sleep 0 & "
+                     "fault overcommit; touch-mem 110; touch-mem 64; echo still here",
+               expect=(r"(?m)^memory \d{5,6}\nhandles 1024\nmemory 16384\nhandles 1024$",
+                       r"(?m)^touch-mem: 64 MiB: limit reached \(16384 KiB\)$",
+                       r"(?m)^fault: fault\[\d+\]: out of memory at .*, limit 16384 KiB$",
+                       r"(?m)^touched 256 pages, .*\ntouched 2560 pages, .*\n"
+                       r"sh: true: limit reached\nsh: true: limit reached$",
+                       "(?m)^" + limit.format("900G", "KiB") + "$",
+                       "(?m)^" + limit.format("9999", "handles") + "$",
+                       r"(?m)^limit: 7: not a size: a number and K, M or G$",
+                       r"(?m)^limit: x: not a number of handles above 0$",
+                       r"(?m)^limit: a command is missing\nusage: limit .*\n"
+                       r"limit: a limit is missing\nusage: limit ",
+                       r"(?m)^limit: 32M is more than the 16384 KiB ",
+                       r"(?m)^\[1\] \d+\nfault: fault\[\d+\]: out of memory at .*, limit \d{6} KiB$",
+                       r"(?m)^touch-mem: 110 MiB: limit reached \(\d{6} KiB\)$",
+                       r"(?m)^touched 16384 pages, .*\nstill here$"))
     yield case("commands: files", status=35,
                words="run=ls; ls bin; cat welcome.txt; cat nothing; ls nothing; cat bin",
                expect=(r"(?m)^ +0 bin/$", r"(?m)^ +\d+ selftest$", r"(?m)^cat: nothing: not found$",
@@ -48,7 +72,7 @@ def user_cases(case):
                expect=(r"(?m)^0\n1 \$\?\nsh: nosuch: not found\n127\n", r"(?m)^usage: cat FILE",
                        r"(?m)^2$", r"(?m)^run: exit 1$"))
 
-    helpful = ("help history jobs wait time exit ls cat echo ps kill maps free touch-mem fault uptime "
+    helpful = ("help history jobs wait time limit exit ls cat echo ps kill maps free touch-mem fault uptime "
                "sleep spin sh reboot poweroff").split()
     yield case("commands: help of each", words="run=" + "; ".join(f"{n} --help" for n in helpful),
                expect=(*(rf"(?m)^usage: {name} .*\n{name} \w+.*\.$" for name in helpful),

@@ -135,42 +135,6 @@ TEST_CASE("uncharged memory ends in a clean refusal when there is none") {
     CHECK(faults_of(machine, *space) == "");
 }
 
-TEST_CASE("a quota keeps one space from taking all") {
-    Machine machine;
-    Space poor(machine);
-    Space other(machine);
-    poor->account().set_quota({60});
-    CHECK(poor->map(fixed(gib, 100, Access::read_write(), false)).error() == Error::limit_reached);
-    CHECK(other->map(fixed(gib, 100, Access::read_write(), false)).ok());
-    CHECK(poor->map(fixed(gib, 40, Access::read_write(), false)).ok());
-    CHECK(poor->map(fixed(2 * gib, 40, Access::read_write(), false)).error() ==
-          Error::limit_reached);
-}
-
-TEST_CASE("accounts never charge more than the limit, nor lose a page") {
-    Machine machine({.cpus = 4, .commit_limit = {1000}});
-    const std::uint64_t start = committed().value;
-    const std::uint64_t room = 1000 - start;
-    Account first;
-    Account second;
-    CHECK(first.charge({room + 1}).error() == Error::no_memory);
-    CHECK(first.charged().value == 0);
-    REQUIRE(first.charge({room - 10}).ok());
-    CHECK(committed().value == 990);
-    CHECK(second.charge({11}).error() == Error::no_memory);
-    CHECK(second.charge({10}).ok());
-    CHECK(second.charge({1}).error() == Error::no_memory);
-    shim::set_cpu(3);
-    first.release({room - 10});
-    CHECK(second.charge({room - 10}).ok());
-    shim::set_cpu(0);
-    CHECK(first.charge({~0ULL}).error() == Error::no_memory);
-    CHECK(first.charge({~0ULL - 5}).error() == Error::no_memory);
-    second.release({room});
-    CHECK(second.charged().value == 0);
-    CHECK(committed().value == start);
-}
-
 TEST_CASE("what may be promised in all can be touched in all") {
     Machine machine({.zones = MachineOptions::small_zones()});
     Space space(machine);

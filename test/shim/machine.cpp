@@ -198,7 +198,8 @@ std::string Machine::complaints(const vm::AddressSpace& space) {
     return text;
 }
 
-Space::Space(Machine& owner) : machine_(owner) {
+Space::Space(Machine& owner, vm::Quota* quota) : machine_(owner) {
+    space_.account().count_against(quota);
     if (!space_.create().ok()) throw ModelError("no address space");
 }
 

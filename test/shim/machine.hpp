@@ -86,7 +86,8 @@ private:
 /// A user address space for a scope.
 class Space {
 public:
-    explicit Space(Machine& machine);
+    /// `quota`: what it counts against, null for the machine alone.
+    explicit Space(Machine& machine, vm::Quota* quota = nullptr);
     ~Space();
     Space(const Space&) = delete;
     Space& operator=(const Space&) = delete;

@@ -3,6 +3,7 @@
 #include "user/init/keeper.hpp"
 
 #include "user/lib/calls.hpp"
+#include "user/lib/limits.hpp"
 #include "user/lib/print.hpp"
 #include "user/lib/spawn.hpp"
 
@@ -15,7 +16,8 @@ constexpr std::uint64_t shortest_life = 1'000'000'000;
 
 /// Runs a shell to its end; gives its status.
 Result<std::int32_t> run_shell(ProcessTable& processes, user::Arguments arguments) {
-    auto shell = TRY(user::spawn(arguments));
+    const std::uint64_t limit = user::memory_limit_within(user::init_reserve);
+    auto shell = TRY(user::spawn(arguments, {.memory_limit = limit}));
     const abi::Handle copy = TRY(user::handle_duplicate(
         shell.get(), abi::right_inspect | abi::right_control | abi::right_duplicate));
     (void)processes.enroll(user::OwnedHandle(copy), user::process_id());

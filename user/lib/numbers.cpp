@@ -26,4 +26,15 @@ Result<std::uint64_t> parse_seconds(std::string_view text) {
     return nanoseconds;
 }
 
+Result<std::uint64_t> parse_size(std::string_view text) {
+    constexpr std::string_view units = "KMG";
+    if (text.empty()) return Error::invalid_argument;
+    const std::size_t unit = units.find(text.back());
+    if (unit == std::string_view::npos) return Error::invalid_argument;
+    const unsigned shift = 10 * (static_cast<unsigned>(unit) + 1);
+    const std::uint64_t number = TRY(parse_number(text.substr(0, text.size() - 1)));
+    if (number > ~0ULL >> shift) return Error::too_large;
+    return number << shift;
+}
+
 } // namespace user

@@ -14,4 +14,7 @@ Result<std::uint64_t> parse_number(std::string_view text);
 /// Seconds with up to nine decimals ("2", "0.25"), as nanoseconds. Errors: the same.
 Result<std::uint64_t> parse_seconds(std::string_view text);
 
+/// A size with K, M or G behind it ("64M"), as bytes. Errors: the same.
+Result<std::uint64_t> parse_size(std::string_view text);
+
 } // namespace user

@@ -41,6 +41,8 @@ Result<OwnedHandle> spawn_image(std::string_view name, std::span<const std::byte
                            .handles = std::span(list).first(standard_count + options.extra.size()),
                            .priority = options.priority},
                           plan));
+    plan.plan.memory_limit = options.memory_limit;
+    plan.plan.handle_limit = options.handle_limit;
     OwnedHandle process(TRY(spawn_plan(plan.plan)));
     // A process that the directory could not note runs all the same.
     if (options.enrolled) (void)directory::enroll(process.get());

@@ -16,6 +16,8 @@ struct SpawnOptions {
     std::span<const abi::Handle> extra{}; ///< given after the standard handles
     bool enrolled = false;                ///< make it known to the process directory
     unsigned priority = abi::priority_default;
+    std::uint64_t memory_limit = 0; ///< pages; 0: shares the own limit
+    std::uint64_t handle_limit = 0; ///< 0: as many as oneself
 };
 
 /// Starts bin/NAME (or, with a `/` in it, that file) with `arguments`, whose first word is the

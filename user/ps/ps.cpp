@@ -7,7 +7,7 @@
 
 int user::main(Arguments arguments) {
     if (const auto status = check_usage(arguments, 0, 0)) return *status;
-    print("  PID PARENT THREADS ANON-KiB TABLE-KiB   FAULTS    TIME-ms STATE   NAME\n");
+    print("  PID PARENT THREADS CHARGED-KiB ANON-KiB TABLE-KiB   FAULTS    TIME-ms STATE   NAME\n");
     std::uint64_t id = 0;
     for (;;) {
         const auto entry = directory::next(id);
@@ -20,9 +20,10 @@ int user::main(Arguments arguments) {
         const auto state = directory::state(id);
         if (!state) continue; // it went in between
         constexpr std::uint64_t page_kib = page_size / 1024;
-        print("{:5} {:6} {:7} {:8} {:9} {:8} {:6}.{:03} {:<7} {}\n", id, entry->parent,
-              state->threads, state->anonymous * page_kib, state->tables * page_kib, state->faults,
-              state->time / 1'000'000, state->time / 1'000 % 1'000,
-              state->exited != 0 ? "ended" : "running", entry->name_view());
+        print("{:5} {:6} {:7} {:11} {:8} {:9} {:8} {:6}.{:03} {:<7} {}\n", id, entry->parent,
+              state->threads, state->committed * page_kib, state->anonymous * page_kib,
+              state->tables * page_kib, state->faults, state->time / 1'000'000,
+              state->time / 1'000 % 1'000, state->exited != 0 ? "ended" : "running",
+              entry->name_view());
     }
 }

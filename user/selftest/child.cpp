@@ -6,6 +6,7 @@
 #include "user/lib/heap.hpp"
 #include "user/lib/numbers.hpp"
 #include "user/lib/thread.hpp"
+#include "user/selftest/role.hpp"
 
 #include <array>
 
@@ -222,12 +223,6 @@ int child_gs_base(Arguments) {
     return now == 0xffff'8000'0000'0000 ? 0 : 1;
 }
 
-struct Role {
-    std::string_view name;
-    std::size_t words;
-    int (*play)(Arguments words);
-};
-
 constexpr Role roles[] = {
     {"exit", 1, child_exit},
     {"exit-negative", 1, child_exit_negative},
@@ -259,21 +254,28 @@ constexpr Role roles[] = {
 
 std::optional<int> play_child(Arguments arguments) {
     if (arguments.size() < 3 || arguments[1] != "--child") return std::nullopt;
-    for (const Role& role : roles) {
-        if (role.name != arguments[2]) continue;
-        const Arguments words = arguments.subspan(3);
-        if (words.size() < role.words) return user::status_usage;
-        return role.play(words);
+    for (const std::span<const Role> list : {std::span<const Role>(roles), limits_roles()}) {
+        for (const Role& role : list) {
+            if (role.name != arguments[2]) continue;
+            const Arguments words = arguments.subspan(3);
+            if (words.size() < role.words) return user::status_usage;
+            return role.play(words);
+        }
     }
     return user::status_usage;
 }
 
 Result<user::OwnedHandle> start_child(std::initializer_list<std::string_view> role,
                                       std::span<const abi::Handle> extra) {
+    return start_child(role, user::SpawnOptions{.extra = extra});
+}
+
+Result<user::OwnedHandle> start_child(std::initializer_list<std::string_view> role,
+                                      const user::SpawnOptions& options) {
     std::array<std::string_view, 64> words{"selftest", "--child"};
     std::size_t count = 2;
     for (const auto word : role) words[count++] = word;
-    return user::spawn(std::span(words).first(count), {.extra = extra});
+    return user::spawn(std::span(words).first(count), options);
 }
 
 Result<std::int32_t> run_child(std::initializer_list<std::string_view> role,

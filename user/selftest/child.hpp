@@ -20,6 +20,9 @@ std::optional<int> play_child(user::Arguments arguments);
 /// Starts a child in a role.
 Result<user::OwnedHandle> start_child(std::initializer_list<std::string_view> role,
                                       std::span<const abi::Handle> extra = {});
+/// The same, within limits.
+Result<user::OwnedHandle> start_child(std::initializer_list<std::string_view> role,
+                                      const user::SpawnOptions& options);
 /// Starts it, waits, gives its status.
 Result<std::int32_t> run_child(std::initializer_list<std::string_view> role,
                                std::span<const abi::Handle> extra = {});

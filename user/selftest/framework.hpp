@@ -82,6 +82,7 @@ extern const Suite maps_suite;
 extern const Suite faults_suite;
 extern const Suite spawn_suite;
 extern const Suite elf_suite;
+extern const Suite limits_suite;
 extern const Suite threads_suite;
 extern const Suite registers_suite;
 extern const Suite ipc_suite;

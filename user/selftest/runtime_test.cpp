@@ -116,6 +116,12 @@ void numbers() {
     EXPECT_ERROR(user::parse_number(""), Error::invalid_argument);
     EXPECT_ERROR(user::parse_number("-1"), Error::invalid_argument);
     EXPECT_ERROR(user::parse_number("1x"), Error::invalid_argument);
+    EXPECT_EQUAL(REQUIRE(user::parse_size("64M")), 64 << 20);
+    EXPECT_EQUAL(REQUIRE(user::parse_size("1K")), 1024);
+    EXPECT_EQUAL(REQUIRE(user::parse_size("3G")), 3LL << 30);
+    for (const std::string_view bad : {"", "64", "M", "64m", "-1M", "6 4M", "64MB"})
+        EXPECT_ERROR(user::parse_size(bad), Error::invalid_argument);
+    EXPECT_ERROR(user::parse_size("17179869184G"), Error::too_large);
     EXPECT_EQUAL(REQUIRE(user::parse_seconds("2")), 2'000'000'000);
     EXPECT_EQUAL(REQUIRE(user::parse_seconds("0.25")), 250'000'000);
     EXPECT_EQUAL(REQUIRE(user::parse_seconds("1.000000001")), 1'000'000'001);

@@ -24,15 +24,17 @@ void list_other_programs() {
 
 } // namespace
 
-std::optional<int> Shell::run_built_in(Words words) {
+std::optional<int> Shell::run_built_in(Words words, bool background) {
     const user::Command* command = user::find_command(words[0]);
     if (command == nullptr || !command->built_in) return std::nullopt;
     const std::string_view name = words[0];
-    const std::size_t most = name == "time" ? user::any_number : command->arguments.empty() ? 0 : 1;
+    const bool takes_command = name == "time" || name == "limit";
+    const std::size_t most = takes_command ? user::any_number : command->arguments.empty() ? 0 : 1;
     const std::size_t least = name == "time" ? 1 : 0;
     if (const auto status = user::check_usage(words, least, most)) return status;
     if (name == "help") return built_in_help(words);
     if (name == "time") return built_in_time(words);
+    if (name == "limit") return built_in_limit(words, background);
     if (name == "wait") return built_in_wait();
     if (name == "exit") return built_in_exit(words);
     if (name == "jobs") jobs_.list();

@@ -3,6 +3,7 @@
 // last command; `sh --run LINE` with that of the first command that failed.
 #include "user/lib/calls.hpp"
 #include "user/lib/commands.hpp"
+#include "user/lib/limits.hpp"
 #include "user/lib/print.hpp"
 #include "user/sh/prompt.hpp"
 #include "user/sh/shell.hpp"
@@ -31,7 +32,7 @@ int run_given_line(sh::Shell& shell, std::string_view option, std::string_view l
 } // namespace
 
 int user::main(Arguments arguments) {
-    sh::Shell shell(foreground);
+    sh::Shell shell(foreground, {.memory = memory_limit_within(shell_reserve)});
     const abi::Handle console = handles.console;
     keep_input_from_programs();
     if (arguments.size() == 3 && (arguments[1] == "-c" || arguments[1] == "--run")) {

@@ -100,14 +100,15 @@ void Shell::run_commands(std::span<const lib::ShellCommand> commands) {
 }
 
 int Shell::run_command(Words words, bool background) {
-    if (!background) {
-        if (const auto status = run_built_in(words)) return *status;
+    if (!background || words[0] == "limit") {
+        if (const auto status = run_built_in(words, background)) return *status;
     }
     return run_program(words, background);
 }
 
 int Shell::run_program(Words words, bool background) {
-    auto process = user::spawn(words, {.enrolled = true});
+    auto process = user::spawn(
+        words, {.enrolled = true, .memory_limit = limits_.memory, .handle_limit = limits_.handles});
     if (!process) {
         if (process.error() == Error::not_found) {
             user::print("sh: {}: not found\n", words[0]);

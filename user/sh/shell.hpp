@@ -13,12 +13,19 @@
 
 namespace sh {
 
+/// What the programs that it starts are held to: pages and handles; 0: as much as the shell itself.
+struct Limits {
+    std::uint64_t memory = 0;
+    std::uint64_t handles = 0;
+};
+
 /// Lists the lines typed before: the prompt knows them.
 using ListHistory = void (*)(void* context);
 
 class Shell {
 public:
-    explicit Shell(Foreground& foreground) : foreground_(foreground) {}
+    Shell(Foreground& foreground, const Limits& limits)
+        : foreground_(foreground), limits_(limits) {}
 
     /// Runs a line; gives the status of its last command. `status` and `first_failure` follow.
     int run_line(std::string_view line);
@@ -41,16 +48,18 @@ private:
     void finish(int status);
     void run_commands(std::span<const lib::ShellCommand> commands);
     int run_command(Words words, bool background);
-    std::optional<int> run_built_in(Words words);
+    std::optional<int> run_built_in(Words words, bool background);
     int run_program(Words words, bool background);
     int wait_for(std::string_view name, const user::OwnedHandle& process, std::uint64_t id);
 
     int built_in_help(Words words);
     int built_in_time(Words words);
+    int built_in_limit(Words words, bool background);
     int built_in_wait();
     int built_in_exit(Words words);
 
     Foreground& foreground_;
+    Limits limits_;
     Input* input_ = nullptr; ///< none: nobody types
     Jobs jobs_;
     int status_ = 0;

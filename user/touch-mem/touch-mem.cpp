@@ -36,7 +36,11 @@ int user::main(Arguments arguments) {
     }
     const auto touched = touch(*mebibytes);
     if (!touched) {
-        print("touch-mem: {} MiB: {}\n", *mebibytes, touched.error());
+        print("touch-mem: {} MiB: {}", *mebibytes, touched.error());
+        if (const auto own = process_info(abi::no_handle);
+            own && touched.error() == Error::limit_reached)
+            print(" ({} KiB)", own->memory_limit * (page_size / 1024));
+        print("\n");
         return status_failure;
     }
     print("touched {} pages, {} faults\n", touched->pages, touched->faults);
