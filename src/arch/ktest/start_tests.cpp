@@ -80,6 +80,29 @@ KERNEL_TEST(start_late, "a processor that comes too late halts, and can still be
     return Verdict::passed();
 }
 
+KERNEL_TEST(start_abandoned, "a processor that was given up on its way halts") {
+    const lib::ListedProcessor* other = left_out();
+    if (other == nullptr) return Verdict::skipped("no processor is left over");
+    const unsigned count = cpu_count();
+    EXPECT(trampoline::prepare().ok(), "no memory below 1 MiB");
+    const auto area = make_cpu_area();
+    EXPECT(area.ok(), "out of memory");
+    Start start;
+    start.area = *area;
+    start.stage.store(Start::Stage::abandoned);
+    reset(other->apic_id);
+    trampoline::open();
+    offer_start(other->apic_id, start);
+    const bool came = come_late(other->apic_id);
+    const bool took = !withdraw_start(other->apic_id);
+    trampoline::close(true);
+    reset(other->apic_id); // so that it lets go of its stack
+    free_cpu_area(**area);
+    EXPECT(came && took, "it did not take the offer");
+    EXPECT(start.stage.load() == Start::Stage::abandoned && cpu_count() == count, "it went on");
+    return Verdict::passed();
+}
+
 KERNEL_TEST(start_identity, "nothing of the way into the kernel is left mapped") {
     const std::uint64_t page = std::uint64_t{trampoline::start_page()} << page_bits;
     if (page == 0) return Verdict::skipped("one processor");
