@@ -73,6 +73,7 @@ user_objects := $(user_lib_objects) $(foreach program,$(programs),$(call program
 archive_files := $(sort $(shell find user/files -type f 2>/dev/null))
 
 hosted_sources := test/hosted/main.cpp $(sort $(wildcard test/hosted/*_test.cpp)) \
+    $(filter-out test/fuzz/entry.cpp,$(sort $(wildcard test/fuzz/*.cpp))) \
     $(call find_sources,test/shim) $(filter-out src/lib/freestanding.cpp,$(lib_sources)) \
     $(call find_sources,src/vm src/proc)
 hosted_variants := plain sanitized coverage
@@ -245,6 +246,10 @@ $(build)/hosted/$1/tests: $(call hosted_objects,$1)
 	@$(CXX) $(hosted_flags) $(variant_flags_$1) -o $$@ $$^
 endef
 $(foreach variant,$(hosted_variants),$(eval $(call hosted_rules,$(variant))))
+
+# ---- fuzz targets --------------------------------------------------------------------------------
+
+include test/fuzz/rules.mk
 
 # ---- style ---------------------------------------------------------------------------------------
 
