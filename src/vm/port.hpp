@@ -29,6 +29,11 @@ void zero_page(void* page);
 /// Copies one page; both page-aligned, in the direct map.
 void copy_page(void* to, const void* from);
 
+/// Whether user mode runs on a root of its own (kernel page-table isolation). Then each root is two
+/// pages, aligned to their size: the kernel's, and behind it user mode's, whose user half is the
+/// same and whose kernel half is that of the kernel's own second root. Set before the first space.
+bool mirrored_roots();
+
 /// What must be flushed before replaced frames and tables may be reused.
 struct FlushRequest {
     const AddressSpace* space; ///< whose translations; the kernel's own for its half

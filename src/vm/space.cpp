@@ -14,25 +14,32 @@ constinit AddressSpace kernel;
 
 AddressSpace& kernel_space() { return kernel; }
 
+namespace {
+void copy_kernel_half(PhysAddr from, PhysAddr to) {
+    const auto* source = static_cast<const Slot*>(direct(from));
+    auto* target = static_cast<Slot*>(direct(to));
+    for (unsigned index = table_entries / 2; index < table_entries; ++index)
+        target[index].store(source[index].load());
+}
+} // namespace
+
 Result<void> AddressSpace::create() {
     levels_ = kernel.levels();
     kernel_ = false;
     range_ = user_range;
-    TRY(account_.charge({1}));
-    const auto root = make_table(levels_);
+    TRY(account_.charge({root_pages()}));
+    const auto root = make_root(levels_);
     if (!root) {
-        account_.release({1});
+        account_.release({root_pages()});
         account_.settle();
         return root.error();
     }
     root_ = (*root)->frame;
-    tables_.store(1, std::memory_order_relaxed);
+    tables_.store(root_pages(), std::memory_order_relaxed);
     // The upper half is the kernel's, in every root: neither counted here nor ever free.
-    const TableRef mine = table_at(root_, levels_, VirtAddr{0});
-    const TableRef shared = table_at(kernel.root_, levels_, VirtAddr{0});
-    for (unsigned index = table_entries / 2; index < table_entries; ++index)
-        mine.slots[index].store(shared.slots[index].load());
-    std::fill_n(mine.descriptor->free + table_entries / 128, table_entries / 128, 0);
+    copy_kernel_half(kernel.root_, root_);
+    if (port::mirrored_roots()) copy_kernel_half(kernel.user_root(), user_root());
+    std::fill_n((*root)->free + table_entries / 128, table_entries / 128, 0);
     return {};
 }
 
@@ -84,13 +91,13 @@ void AddressSpace::destroy() {
     const VirtRange all{VirtAddr{0}, VirtAddr{level_size(levels_ + 1) / 2}};
     Transaction transaction(*this, all, Detach::yes);
     const auto never = [](Entry) { return false; };
-    std::uint64_t released = 1; // the root
+    std::uint64_t released = root_pages();
     transaction.apply(never, [&](Entry old, const Spot& where) {
         released += charge_of(old, where);
         return Entry::absent();
     });
     transaction.commit(released);
-    free_table(frame_record(root_).table);
+    free_root(frame_record(root_).table);
     root_ = PhysAddr{};
     tables_.store(0, std::memory_order_relaxed);
     account_.settle();

@@ -6,6 +6,7 @@
 #include "abi/types.hpp"
 #include "vm/commit.hpp"
 #include "vm/entry.hpp"
+#include "vm/port.hpp"
 
 #include <optional>
 #include <span>
@@ -115,6 +116,8 @@ public:
     Located locate(VirtAddr address) const;
 
     PhysAddr root() const { return root_; }
+    /// The root that user mode runs on: the same, or its mirror (port::mirrored_roots).
+    PhysAddr user_root() const { return root_ + (port::mirrored_roots() ? page_size : 0); }
     unsigned levels() const { return levels_; }
     bool is_kernel() const { return kernel_; }
     VirtRange range() const { return range_; }

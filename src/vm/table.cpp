@@ -88,6 +88,20 @@ Result<TableDescriptor*> make_table(Level level) {
     return descriptor;
 }
 
+Result<TableDescriptor*> make_root(Level level) {
+    if (!port::mirrored_roots()) return make_table(level);
+    TableDescriptor* descriptor = TRY(take_descriptor());
+    const auto frames = allocate_frames(FrameKind::table, 1);
+    if (!frames) {
+        give_descriptor(descriptor);
+        return frames.error();
+    }
+    port::zero_page(direct(*frames));
+    port::zero_page(direct(*frames + page_size));
+    initialise(*descriptor, *frames, level);
+    return descriptor;
+}
+
 Result<TableDescriptor*> adopt_table(PhysAddr frame, Level level) {
     TableDescriptor* descriptor = TRY(take_descriptor());
     initialise(*descriptor, frame, level);
@@ -102,6 +116,14 @@ void free_table(TableDescriptor* table) {
     frame_record(frame).table = nullptr;
     give_descriptor(table);
     free_frame(frame);
+}
+
+void free_root(TableDescriptor* root) {
+    if (!port::mirrored_roots()) return free_table(root);
+    const PhysAddr frame = root->frame;
+    frame_record(frame).table = nullptr;
+    give_descriptor(root);
+    free_frames(frame, 1);
 }
 
 } // namespace vm

@@ -91,9 +91,15 @@ inline TableRef TableRef::below(Entry entry, unsigned index) const {
 void reset_tables();
 /// Makes a zeroed table with a descriptor, reachable by nobody. Error: no_memory.
 Result<TableDescriptor*> make_table(Level level);
+/// Makes a root: of two pages where the port mirrors roots, the second one right behind the first.
+/// Error: no_memory.
+Result<TableDescriptor*> make_root(Level level);
+/// Pages of a root.
+inline std::uint64_t root_pages() { return port::mirrored_roots() ? 2 : 1; }
 /// Makes a descriptor for a table that was built at boot, counting what it holds.
 Result<TableDescriptor*> adopt_table(PhysAddr frame, Level level);
 /// Gives a table's frame and descriptor back. Nothing can reach it any more.
 void free_table(TableDescriptor* table);
+void free_root(TableDescriptor* root);
 
 } // namespace vm

@@ -128,9 +128,17 @@ Result<void> Transaction::take(const Need& need, std::uint64_t charge) {
     return {};
 }
 
+void Transaction::mirror(const TableRef& root, unsigned first, unsigned last) const {
+    // The kernel's half of user roots shows what entry code needs, whatever else is mapped there.
+    if (space_.kernel_ || !port::mirrored_roots()) return;
+    auto* const mirrored = static_cast<Slot*>(direct(space_.user_root()));
+    for (unsigned index = first; index <= last; ++index)
+        mirrored[index].store(root.slots[index].load());
+}
+
 void Transaction::count_reclaimable(const TableRef& table, bool was_empty) {
     const bool empty = table.descriptor->live == 0;
-    if (empty == was_empty || table.level == space_.levels_) return;
+    if (empty == was_empty) return;
     if (empty) {
         space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
     } else {

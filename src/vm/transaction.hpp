@@ -97,6 +97,8 @@ private:
     /// without a lock and waits for one of theirs starts again.
     static void retire(const TableRef& table);
     void put(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
+    /// Writes entries [first, last] of the root, which were changed, into user mode's too.
+    void mirror(const TableRef& root, unsigned first, unsigned last) const;
     /// Keeps the count of reclaimable tables, when a table became empty or ceased to be.
     void count_reclaimable(const TableRef& table, bool was_empty);
     void lock_top();
@@ -214,7 +216,11 @@ void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& split
         }
     }
     if (freed_) raise_promise(table);
-    count_reclaimable(table, was_empty);
+    if (table.level == space_.levels_) {
+        mirror(table, table.index_of(range.start), last);
+    } else {
+        count_reclaimable(table, was_empty);
+    }
 }
 
 } // namespace vm

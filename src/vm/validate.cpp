@@ -75,8 +75,32 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth)
 
 } // namespace
 
+namespace {
+
+/// What is wrong with user mode's root: its user half must be the first root's, its kernel half the
+/// kernel's second root's. Which entries the processor used may differ.
+const char* compare_user_root(PhysAddr root, PhysAddr user_root) {
+    constexpr std::uint64_t accessed = 1ULL << 5;
+    const auto slots = [](PhysAddr table) { return static_cast<const Slot*>(direct(table)); };
+    const Slot* const mirrored = slots(user_root);
+    for (unsigned index = 0; index < table_entries; ++index) {
+        const bool user = index < table_entries / 2;
+        const Slot* const source = slots(user ? root : kernel_space().user_root());
+        if (((mirrored[index].load().raw() ^ source[index].load().raw()) & ~accessed) != 0)
+            return user ? "user mode's root differs" : "user mode's root shows more of the kernel";
+    }
+    return nullptr;
+}
+
+} // namespace
+
 const char* validate(const AddressSpace& space) {
     Truth truth;
+    if (!space.is_kernel() && port::mirrored_roots()) {
+        truth.tables = 1;
+        if (const char* problem = compare_user_root(space.root(), space.user_root()))
+            return problem;
+    }
     examine(table_at(space.root_, space.levels_, space.top_base()), space.range_, true, truth);
     if (truth.problem != nullptr) return truth.problem;
     const AddressSpace::Counts counts = space.counts();

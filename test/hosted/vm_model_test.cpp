@@ -51,13 +51,16 @@ std::uint64_t word_of(std::uint64_t seed, unsigned index) {
 
 class Trial {
 public:
-    explicit Trial(std::uint64_t seed) : random_(seed) {}
+    explicit Trial(std::uint64_t seed, bool mirrored_roots = false)
+        : random_(seed), machine_({.zones = MachineOptions::small_zones(),
+                                   .mirrored_roots = mirrored_roots,
+                                   .commit_limit = PageCount{1ULL << 40}}) {}
 
     void run() {
         for (unsigned step = 0; step < steps; ++step) {
             shim::set_cpu(static_cast<unsigned>(random_() % 2));
             if (chance(8)) {
-                machine_.mmu().load_root(port::cpu(), space_->root().value);
+                machine_.mmu().load_root(port::cpu(), space_->user_root().value);
                 machine_.mmu().prefetch(port::cpu());
             }
             one();
@@ -315,20 +318,16 @@ private:
     }
 
     std::mt19937_64 random_;
-    Machine machine_{
-        {.zones = MachineOptions::small_zones(), .commit_limit = PageCount{1ULL << 40}}};
+    Machine machine_;
     Space space_{machine_};
     MapModel model_;
     std::string log_;
 };
 
-} // namespace
-
-TEST_CASE("random operations do what a plain array of pages says") {
+void try_seeds(std::uint64_t count, bool mirrored_roots) {
     const std::uint64_t first = from_environment("TABULA_SEED", 1);
-    const std::uint64_t count = from_environment("TABULA_SEEDS", 1000);
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
-        Trial trial(seed);
+        Trial trial(seed, mirrored_roots);
         try {
             trial.run();
         } catch (const std::exception& error) {
@@ -336,4 +335,14 @@ TEST_CASE("random operations do what a plain array of pages says") {
         }
     }
     CHECK(count != 0);
+}
+
+} // namespace
+
+TEST_CASE("random operations do what a plain array of pages says") {
+    try_seeds(from_environment("TABULA_SEEDS", 1000), false);
+}
+
+TEST_CASE("random operations do the same where user mode has a root of its own") {
+    try_seeds(from_environment("TABULA_SEEDS", 1000) / 10 + 1, true);
 }

@@ -72,7 +72,7 @@ Machine::Machine(const MachineOptions& options)
                                                           : vm::commit_capacity());
     machine = this;
     reserve_next_ = reserved_memory.start;
-    kernel_root_ = reserve(page_size);
+    kernel_root_ = reserve(2 * page_size); // the first thing reserved: aligned to both
     std::destroy_at(&vm::kernel_space());
     std::construct_at(&vm::kernel_space());
     if (!vm::kernel_space()
@@ -108,7 +108,7 @@ PhysAddr Machine::reserve(std::uint64_t bytes) {
 
 Machine::Touch Machine::touch(vm::AddressSpace& space, VirtAddr address, Operation operation) {
     const unsigned cpu = vm::port::cpu();
-    mmu_.load_root(cpu, space.root().value);
+    mmu_.load_root(cpu, space.user_root().value);
     for (unsigned faults = 0; faults <= fault_limit; ++faults) {
         const Outcome outcome = mmu_.access(cpu, {address.value, operation, true});
         if (const auto* physical = std::get_if<std::uint64_t>(&outcome))
@@ -170,7 +170,9 @@ std::uint64_t Machine::read_word(vm::AddressSpace& space, VirtAddr address) {
 
 void Machine::leave(const vm::AddressSpace& space) {
     for (unsigned cpu = 0; cpu < options_.cpus; ++cpu) {
-        if (mmu_.root(cpu) == space.root().value) mmu_.load_root(cpu, kernel_root_.value);
+        const std::uint64_t root = mmu_.root(cpu);
+        if (root == space.root().value || root == space.user_root().value)
+            mmu_.load_root(cpu, kernel_root_.value);
     }
 }
 
@@ -188,6 +190,8 @@ std::string Machine::complaints(const vm::AddressSpace& space) {
     for (const std::string& violation : violations_) text += violation + "\n";
     violations_.clear();
     for (const std::string& line : mmu_.stale(space.root().value)) text += line + "\n";
+    if (options_.mirrored_roots)
+        for (const std::string& line : mmu_.stale(space.user_root().value)) text += line + "\n";
     mmu_.for_each_cached([&](std::uint64_t frame, std::uint64_t, bool table) {
         if (!vm::is_managed(PhysAddr{frame})) return;
         const vm::FrameKind kind = vm::frame_record(PhysAddr{frame}).kind;

@@ -26,7 +26,8 @@ struct MachineOptions {
     std::vector<PhysRange> zones = default_zones();
     unsigned cpus = 2;
     Processor processor{};
-    PageCount commit_limit{}; ///< 0: all that can be kept
+    bool mirrored_roots = false; ///< user mode runs on a root of its own
+    PageCount commit_limit{};    ///< 0: all that can be kept
     static std::vector<PhysRange> default_zones();
     /// 4 MiB above 1 MiB and 2 MiB above 4 GiB: quick to make a thousand of.
     static std::vector<PhysRange> small_zones();

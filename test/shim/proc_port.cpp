@@ -61,7 +61,7 @@ std::optional<std::uint64_t> translate(VirtAddr address, Operation operation, bo
     Mmu& mmu = Machine::current().mmu();
     for (unsigned faults = 0; faults < fault_limit; ++faults) {
         const unsigned cpu = vm::port::cpu();
-        mmu.load_root(cpu, state().space->root().value);
+        mmu.load_root(cpu, (from_user ? state().space->user_root() : state().space->root()).value);
         const Outcome outcome = mmu.access(
             cpu, {address.value, operation, from_user, /* alignment_check: */ !from_user});
         if (const auto* physical = std::get_if<std::uint64_t>(&outcome)) return *physical;

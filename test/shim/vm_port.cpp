@@ -57,6 +57,8 @@ std::uintptr_t direct_map = shim::direct_map_base;
 
 unsigned cpu() { return shim::this_cpu; }
 
+bool mirrored_roots() { return shim::Machine::current().options().mirrored_roots; }
+
 void zero_page(void* page) {
     if (reinterpret_cast<std::uintptr_t>(page) % page_size != 0) panic("zero_page not aligned");
     std::memset(page, 0, page_size);
@@ -75,10 +77,14 @@ void flush(const FlushRequest& request) {
     const bool kernel = request.space->is_kernel();
     if (!request.range.start.page_aligned() || !request.range.end.page_aligned())
         panic("flush of less than a page");
-    machine.mmu().flush({.root = kernel ? 0 : request.space->root().value,
-                         .ranges = {{request.range.start.value, request.range.end.value}},
-                         .everything = false,
-                         .tables = request.tables});
+    const auto flush_root = [&](std::uint64_t root) {
+        machine.mmu().flush({.root = root,
+                             .ranges = {{request.range.start.value, request.range.end.value}},
+                             .everything = false,
+                             .tables = request.tables});
+    };
+    flush_root(kernel ? 0 : request.space->root().value);
+    if (!kernel && mirrored_roots()) flush_root(request.space->user_root().value);
     if (kernel) shim::mirror_again(machine, request.range);
 }
 
