@@ -8,6 +8,7 @@
 #include "arch/console/screen.hpp"
 #include "arch/console/serial_input.hpp"
 #include "arch/cpu/area.hpp"
+#include "arch/cpu/entry_root.hpp"
 #include "arch/cpu/vector_state.hpp"
 #include "arch/keyboard.hpp"
 #include "arch/ktest/ktest.hpp"
@@ -38,6 +39,8 @@ void start_map() {
     const auto adopted =
         vm::kernel_space().adopt_kernel(kernel_root(), kernel_root_levels(), layout::dynamic);
     if (!adopted) panic("no memory for the kernel's address space");
+    expose_shared_entry();
+    if (!expose_cpu(this_cpu())) panic("no memory for user mode's roots");
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The ways in which Tabula is started, and what each run has to show. One table, read by run.py."""
+import isolation_cases
 import matrix
 import processor_cases
 import user_cases
@@ -34,6 +35,7 @@ CASES = [
 
     *user_cases.user_cases(Case),
     *processor_cases.processor_cases(Case),
+    *isolation_cases.isolation_cases(Case),
 
     *matrix.machines(),
 

@@ -4,6 +4,7 @@
 #include "arch/boot/paging.hpp"
 #include "arch/boot/stack_guard.hpp"
 #include "arch/console/screen.hpp"
+#include "arch/cpu/measures.hpp"
 #include "arch/cpu_features.hpp"
 #include "arch/log.hpp"
 #include "arch/main.hpp"
@@ -28,6 +29,8 @@ void start(std::uint32_t protocol, std::uint32_t information) {
     enable_cpu_features();
     log_cpu_features();
     read_boot_information(BootProtocol{protocol}, PhysAddr{information});
+    decide_measures();
+    enable_measures();
     initialise_memory();
     run_machine();
 }

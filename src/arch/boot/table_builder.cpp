@@ -2,8 +2,10 @@
 // Walking down, making tables on the way, and writing leaves.
 #include "arch/boot/table_builder.hpp"
 
+#include "arch/cpu/measures.hpp"
 #include "arch/cpu_features.hpp"
 #include "arch/layout.hpp"
+#include "vm/port.hpp"
 
 namespace arch {
 
@@ -28,7 +30,23 @@ vm::Level leaf_level(VirtAddr address, PhysRange physical, vm::Level highest) {
     return level;
 }
 
+/// Global translations stay when user mode's root is loaded: where that must not show them, there
+/// are none.
+bool global_pages() { return cpu_features().pge && !measures().isolation; }
+
+/// The root, and behind it user mode's where there is one (vm::port::mirrored_roots).
+PhysAddr take_root(EarlyMemory& memory) {
+    PhysAddr root = memory.take_frame();
+    if (!measures().isolation) return root;
+    if (root.value % (2 * page_size) != 0) root = memory.take_frame();
+    const PhysAddr second = memory.take_frame();
+    vm::require(second == root + page_size, "early frames follow each other");
+    return root;
+}
+
 } // namespace
+
+TableBuilder::TableBuilder(EarlyMemory& memory) : memory_(memory), root_(take_root(memory)) {}
 
 vm::Entry& TableBuilder::entry(VirtAddr address, vm::Level level) {
     PhysAddr table = root_;
@@ -44,7 +62,7 @@ void TableBuilder::map(VirtAddr address, PhysRange physical, vm::Access access, 
     while (physical.start < physical.end) {
         const vm::Level level = leaf_level(address, physical, highest);
         entry(address, level) = vm::Entry::leaf(physical.start, access, level,
-                                                {.user = false, .global = cpu_features().pge});
+                                                {.user = false, .global = global_pages()});
         address = address + vm::level_size(level);
         physical.start = physical.start + vm::level_size(level);
     }

@@ -13,7 +13,7 @@ namespace arch {
 /// nothing is ever flushed; frames are reached through the direct map of the first page tables.
 class TableBuilder {
 public:
-    explicit TableBuilder(EarlyMemory& memory) : memory_(memory), root_(memory.take_frame()) {}
+    explicit TableBuilder(EarlyMemory& memory);
 
     static constexpr vm::Level levels = 4;
 

@@ -2,6 +2,8 @@
 // Each CPU's area and interrupt stacks, and what the map and the scheduler ask of an area.
 #include "arch/cpu/area.hpp"
 
+#include "arch/cpu/entry_root.hpp"
+#include "arch/cpu/measures.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu_features.hpp"
 #include "proc/port.hpp"
@@ -61,8 +63,26 @@ void connect(CpuArea& area, InterruptStacks& stacks, std::uint64_t kernel_stack_
 /// What an area holds of the processor that it belongs to.
 void describe_cpu(CpuArea& area) {
     area.root = read_cr3();
+    if (measures().isolation) area.entry.kernel_root = area.root;
     area.fsgsbase = cpu_features().fsgsbase;
     area.smap = cpu_features().smap;
+    area.guarded = measures().guarded();
+}
+
+/// Calls visit(VirtRange, vm::Access) for what user mode's roots show of an area: of the interrupt
+/// stacks the highest page of each level, which takes what the processor and entry code push.
+template <typename Visit>
+void for_each_entry_page(const CpuArea& area, Visit&& visit) {
+    const auto page_at = [](const void* start) {
+        const VirtAddr page{reinterpret_cast<std::uint64_t>(start)};
+        return VirtRange{page, page + page_size};
+    };
+    visit(page_at(&area.descriptors), vm::Access::read());
+    visit(page_at(&area.entry), vm::Access::read_write());
+    const InterruptStacks& stacks = *area.stacks;
+    for (const Level* level : {&stacks.double_fault, &stacks.machine_check, &stacks.debug,
+                               &stacks.nmi[0], &stacks.nmi[1]})
+        visit(page_at(&level->stack[page_size]), vm::Access::read_write());
 }
 
 VirtRange pages_of(const CpuMemory& memory) {
@@ -116,10 +136,23 @@ Result<CpuArea*> make_cpu_area() {
     CpuArea& area = (*memory)->area;
     connect(area, (*memory)->stacks, stack.end.value);
     area.number = cpu_count();
+    if (const auto done = expose_cpu(area); !done) {
+        free_cpu_area(area);
+        return done.error();
+    }
     return &area;
 }
 
+Result<void> expose_cpu(const CpuArea& area) {
+    Result<void> done;
+    for_each_entry_page(area, [&](VirtRange page, vm::Access access) {
+        if (done.ok()) done = expose(page, access);
+    });
+    return done;
+}
+
 void free_cpu_area(CpuArea& area) {
+    for_each_entry_page(area, [](VirtRange page, vm::Access) { hide(page); });
     const VirtAddr stack_end{area.kernel_stack + 8};
     vm::free_kernel_stack({stack_end - vm::kernel_stack_bytes, stack_end});
     const VirtAddr address{reinterpret_cast<std::uint64_t>(&area) - offsetof(CpuMemory, area)};
@@ -130,6 +163,7 @@ void free_cpu_area(CpuArea& area) {
 
 void take_cpu_area(CpuArea& area) {
     describe_cpu(area);
+    enable_measures();
     load_descriptors(area);
 }
 

@@ -4,6 +4,7 @@
 
 #include "arch/cpu/area_offsets.hpp"
 #include "arch/cpu/descriptors.hpp"
+#include "arch/cpu/registers.hpp"
 #include "lib/address.hpp"
 #include "lib/result.hpp"
 #include "vm/port.hpp"
@@ -45,6 +46,7 @@ struct alignas(page_size) CpuArea {
     std::uint8_t user_return_work = 0; ///< proc::before_user_return is wanted
     bool fsgsbase = false;             ///< user code may change FS and GS base
     bool smap = false;                 ///< user memory is out of reach without STAC
+    bool guarded = false;              ///< entered and left by guarded_entry.S
     std::uint64_t root = 0;            ///< CR3 as loaded
     std::uint64_t alarm = ~0ULL;       ///< nanoseconds; ~0: none
     std::uint64_t clock_start = 0;     ///< what this CPU's TSC showed when time began
@@ -79,12 +81,24 @@ static_assert(offsetof(CpuArea, user_stack) == CPU_USER_STACK);
 static_assert(offsetof(CpuArea, thread) == CPU_THREAD);
 static_assert(offsetof(CpuArea, number) == CPU_NUMBER);
 static_assert(offsetof(CpuArea, user_return_work) == CPU_USER_RETURN_WORK);
+static_assert(offsetof(CpuArea, guarded) == CPU_GUARDED);
 
 /// The area of the CPU that runs this.
 inline CpuArea& this_cpu() {
     CpuArea* area = nullptr;
     asm("movq %%gs:%c1, %0" : "=r"(area) : "i"(CPU_SELF));
     return *area;
+}
+
+/// Makes this CPU run on the roots of a space: `root` in the kernel, and in user mode that or its
+/// mirror (vm::port::mirrored_roots).
+inline void load_root(CpuArea& area, std::uint64_t root) {
+    area.root = root;
+    if (area.entry.kernel_root != 0) [[unlikely]] {
+        area.entry.kernel_root = root;
+        area.entry.user_root = area.entry.user_root_kept = root + page_size;
+    }
+    write_cr3(root);
 }
 
 /// All areas by CPU number; null where no CPU is. Written while the machine starts, only.
@@ -108,6 +122,9 @@ void free_cpu_area(CpuArea& area);
 /// Called by another CPU, first of all: makes `area` its own, with GS and descriptors.
 /// Precondition: enable_cpu_features() was called.
 void take_cpu_area(CpuArea& area);
+
+/// Shows user mode's roots what an entry on this CPU needs of its area. Error: no_memory.
+Result<void> expose_cpu(const CpuArea& area);
 
 /// One interrupt stack: its lowest page and the top, above which the area's address stands.
 /// For a stack overflow report and for backtraces.

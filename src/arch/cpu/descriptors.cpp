@@ -3,6 +3,7 @@
 #include "arch/cpu/descriptors.hpp"
 
 #include "arch/cpu/area.hpp"
+#include "arch/cpu/measures.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/cpuid.hpp"
 #include "arch/trap/frame.hpp"
@@ -50,8 +51,12 @@ constexpr unsigned stub_bytes = 16;
 alignas(page_size) constinit std::array<Gate, vector_count> gates{};
 static_assert(sizeof(gates) == page_size);
 
-extern "C" const char trap_stubs[];
-extern "C" const char system_call_entry[];
+extern "C" {
+extern const char trap_stubs[];
+extern const char system_call_entry[];
+extern const char guarded_stubs[];
+extern const char guarded_system_call[];
+}
 
 InterruptStack stack_of(Vector vector) {
     switch (vector) {
@@ -64,9 +69,10 @@ InterruptStack stack_of(Vector vector) {
 }
 
 void fill_gates() {
+    const char* const stubs = measures().guarded() ? guarded_stubs : trap_stubs;
     for (unsigned vector = 0; vector < vector_count; ++vector) {
         const std::uint64_t stub =
-            reinterpret_cast<std::uint64_t>(trap_stubs) + std::uint64_t{vector} * stub_bytes;
+            reinterpret_cast<std::uint64_t>(stubs) + std::uint64_t{vector} * stub_bytes;
         // INT3 alone may be used from user mode; any other INT n is a #GP (SDM vol. 3A, 6.12.1.2).
         const bool user = vector == static_cast<unsigned>(Vector::breakpoint);
         Gate& gate = gates[vector];
@@ -90,6 +96,9 @@ void fill_descriptors(CpuArea& area) {
                     ((task >> 24 & 0xff) << 56) | segment_task | segment_present;
     table.task[1] = task >> 32;
 
+    // Else each thread's own stack, put there when it is switched to.
+    if (area.guarded)
+        area.task_state.rsp[0] = reinterpret_cast<std::uint64_t>(&area.entry.user_stack);
     area.task_state.io_map_base = sizeof(TaskState); // none: no port is open to user code
     for (unsigned i = 1; i <= interrupt_stack_count; ++i) {
         const VirtRange stack = interrupt_stack(area, static_cast<InterruptStack>(i));
@@ -134,13 +143,19 @@ void load_system_call_registers() {
     write_msr(Msr::efer, read_msr(Msr::efer) | syscall_enable);
     write_msr(Msr::star, (std::uint64_t{SELECTOR_USER_DATA - 8} << 48) |
                              (std::uint64_t{SELECTOR_KERNEL_CODE} << 32));
-    write_msr(Msr::lstar, reinterpret_cast<std::uint64_t>(system_call_entry));
+    write_msr(Msr::lstar, reinterpret_cast<std::uint64_t>(
+                              measures().guarded() ? guarded_system_call : system_call_entry));
     write_msr(Msr::cstar, 0); // compatibility mode can't be entered
     write_msr(Msr::fmask, cleared_flags);
     write_msr(Msr::sysenter_cs, 0);
 }
 
 } // namespace
+
+VirtRange interrupt_table() {
+    const VirtAddr start{reinterpret_cast<std::uint64_t>(&gates)};
+    return {start, start + sizeof(gates)};
+}
 
 void load_descriptors(CpuArea& area) {
     // CR4.MCE: without it a machine check is a reset (SDM vol. 3B, 16.3).

@@ -2,6 +2,8 @@
 // GDT, TSS and IDT (Intel SDM vol. 3A, 3.4.5, 7.7, 6.14).
 #pragma once
 
+#include "lib/address.hpp"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -37,6 +39,9 @@ struct GlobalDescriptors {
     std::uint64_t user_code = 0;
     std::uint64_t task[2] = {};
 };
+
+/// The IDT: one page, the same for all CPUs.
+VirtRange interrupt_table();
 
 /// Fills the area's GDT and TSS, loads them, the IDT, GS and the system-call registers.
 /// Afterwards traps work on this CPU. Called once by each CPU, before anything that may trap.

@@ -10,6 +10,9 @@ namespace arch {
 enum class Msr : std::uint32_t {
     apic_base = 0x1b,
     tsc_adjust = 0x3b,
+    speculation_control = 0x48,
+    predictor_command = 0x49,
+    arch_capabilities = 0x10a,
     sysenter_cs = 0x174,
     tsc_deadline = 0x6e0,
     x2apic_first = 0x800,

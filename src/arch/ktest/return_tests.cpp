@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The way back to user mode where it is most dangerous: to an address that is not canonical.
+#include "arch/cpu/area.hpp"
 #include "arch/ktest/ktest.hpp"
 #include "arch/ktest/user_fault.hpp"
 #include "arch/layout.hpp"
@@ -11,7 +12,10 @@
 
 namespace arch::ktest {
 
-extern "C" const char trap_user_iret[];
+extern "C" {
+extern const char trap_user_iret[];
+extern const char guarded_user_iret[];
+}
 
 namespace {
 
@@ -33,7 +37,7 @@ public:
     LastPage& operator=(const LastPage&) = delete;
     ~LastPage() {
         if (created_) {
-            *slot(space_.root(), 4) = Entry::absent();
+            *slot(space_.root(), 4) = *slot(space_.user_root(), 4) = Entry::absent();
             space_.destroy();
         }
         for (const PhysAddr frame : frames_)
@@ -50,7 +54,7 @@ public:
         *slot(frames_[1], 1) = Entry::leaf(frames_[0], vm::Access::read_execute(), 1, {});
         *slot(frames_[2], 2) = Entry::table(frames_[1], true);
         *slot(frames_[3], 3) = Entry::table(frames_[2], true);
-        *slot(space_.root(), 4) = Entry::table(frames_[3], true);
+        *slot(space_.root(), 4) = *slot(space_.user_root(), 4) = Entry::table(frames_[3], true);
         auto* const page = static_cast<std::uint8_t*>(layout::direct(frames_[0]));
         std::ranges::copy(code, page + page_size - code.size());
         return true;
@@ -76,7 +80,8 @@ KERNEL_TEST(return_not_canonical,
            "it met another exception");
     // Some processors fault in the IRETQ, others only behind it.
     const bool behind = frame->from_user() && frame->rip == layout::user_end.value;
-    const bool within = frame->rip == reinterpret_cast<std::uint64_t>(trap_user_iret);
+    const bool within = frame->rip == reinterpret_cast<std::uint64_t>(
+                                          this_cpu().guarded ? guarded_user_iret : trap_user_iret);
     EXPECT(behind || within, "it was met elsewhere");
     EXPECT(static_cast<std::int64_t>(frame->rax) ==
                -static_cast<std::int64_t>(Error::bad_system_call),

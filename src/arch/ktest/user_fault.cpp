@@ -2,12 +2,16 @@
 // User mode without a process: into it by hand, out of it by the first exception.
 #include "arch/ktest/user_fault.hpp"
 
+#include "arch/cpu/area.hpp"
 #include "proc/port.hpp"
 #include "vm/heap.hpp"
 
 namespace arch::ktest {
 
-extern "C" const char trap_return_to_user[];
+extern "C" {
+extern const char trap_return_to_user[];
+extern const char guarded_return_to_user[];
+}
 
 namespace {
 
@@ -25,7 +29,8 @@ void enter_directly(ThreadState& user) {
     constexpr std::uint64_t return_address = 6; // above six registers: thread/switch.S
     constexpr std::uint64_t flags_without_interrupts = 2;
     auto* const switch_frame = reinterpret_cast<std::uint64_t*>(user.stack_pointer);
-    switch_frame[return_address] = reinterpret_cast<std::uint64_t>(trap_return_to_user);
+    switch_frame[return_address] = reinterpret_cast<std::uint64_t>(
+        this_cpu().guarded ? guarded_return_to_user : trap_return_to_user);
     auto* const frame = reinterpret_cast<TrapFrame*>(user.stack_top - sizeof(TrapFrame));
     frame->rflags = flags_without_interrupts;
 }

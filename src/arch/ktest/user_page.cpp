@@ -12,10 +12,7 @@ namespace {
 
 constinit UserPage* current = nullptr;
 
-void run_in(const vm::AddressSpace& space) {
-    this_cpu().root = space.root().value;
-    write_cr3(space.root().value);
-}
+void run_in(const vm::AddressSpace& space) { load_root(this_cpu(), space.root().value); }
 
 } // namespace
 

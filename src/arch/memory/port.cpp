@@ -69,8 +69,6 @@ void flush(const FlushRequest& request) {
     area.flushed_pages += pages;
 }
 
-bool mirrored_roots() { return false; }
-
 void kernel_mapped(VirtRange) {}
 
 } // namespace vm::port

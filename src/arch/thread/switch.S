@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // From one kernel stack to another. What C++ functions keep goes on the stack; the rest is dead.
 
+#include "arch/cpu/area_offsets.hpp"
+
     .section .text.switch, "ax"
 
 // void arch_switch_stack(std::uint64_t* old_stack, std::uint64_t new_stack)
@@ -28,6 +30,8 @@ arch_switch_stack:
     .global arch_user_thread_start
 arch_user_thread_start:
     call arch_thread_started
+    cmpb $0, %gs:CPU_GUARDED
+    jne guarded_return_to_user
     jmp trap_return_to_user
 
 // First on a new kernel thread's stack: the function in rbx, its argument in r12.

@@ -5,6 +5,7 @@
 //   page fault: trap_stubs -> exception_entry -> trap_from_user -> proc::handle_fault
 #include "arch/trap/dispatch.hpp"
 
+#include "arch/boot/image.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/ktest/probe.hpp"
@@ -67,7 +68,8 @@ bool in_entry_code(std::uint64_t instruction) {
         return instruction >= reinterpret_cast<std::uint64_t>(start) &&
                instruction < reinterpret_cast<std::uint64_t>(end);
     };
-    return within(trap_entry_start, trap_entry_end) || within(system_call_entry, system_call_end);
+    return within(trap_entry_start, trap_entry_end) || within(system_call_entry, system_call_end) ||
+           within(image::guarded_text_start, image::guarded_text_end);
 }
 
 /// A stack has its own guard below it, and its neighbour's.

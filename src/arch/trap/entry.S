@@ -7,84 +7,16 @@
 // their own, above which the CPU's area is named, and don't believe what GS or its base's sign says.
 #include "arch/cpu/area_offsets.hpp"
 
-#define FRAME_VECTOR 120
-#define FRAME_RIP 136
-#define FRAME_CS 144
-#define FRAME_BYTES 176
-#define MSR_GS_BASE 0xc0000101
-
-#define VECTOR_DEBUG 1
-
-.macro push_registers
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %rax
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-.endm
-
-.macro pop_registers
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rax
-    popq %rcx
-    popq %rdx
-    popq %rsi
-    popq %rdi
-.endm
-
-// AC (it would undo SMAP), DF and NT may be the user's: a gate leaves them (SDM vol. 3A, 6.12.1.3).
-// Works without SMAP as well, where CLAC would not.
-.macro clear_flags
-    pushq $2
-    popfq
-.endm
+#include "arch/trap/entry_macros.inc"
 
     .section .text.trap, "ax"
     .global trap_entry_start
 trap_entry_start:
 
-// One stub of 16 bytes for each vector. 8, 10-14, 17, 21, 29 and 30 come with an error code.
     .balign 16
     .global trap_stubs
 trap_stubs:
-.set vector, 0
-.rept 256
-    .balign 16
-    .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
-    pushq $0
-    .endif
-    pushq $vector
-    .if vector == VECTOR_DEBUG
-    jmp debug_entry
-    .elseif vector == 2 || vector == 8 || vector == 18
-    jmp own_stack_entry
-    .elseif vector >= 32
-    jmp interrupt_entry
-    .else
-    jmp exception_entry
-    .endif
-    .set vector, vector + 1
-.endr
-    .balign 16
+    make_stubs debug_entry, own_stack_entry, exception_entry, interrupt_entry
 
 exception_entry:
     push_registers

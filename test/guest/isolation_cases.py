@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""Isolated roots and measures against speculation: decided, forced, refused."""
+
+SAID = r"(?m)^ktest: \d\d+ passed, 0 failed$"
+ROOT = r"(?m)^ktest: user mode's roots show of the kernel what entry code needs, no more ok"
+STORM = r"(?m)^ktest: NMIs all the way into the kernel and out of it change nothing ok$"
+REJECT = (r"(?m)^panic:", "FAILED")
+
+
+def isolation_cases(case):
+    """Cases, made by `case`, which takes a name and what makes it differ."""
+    for name, cpu, words, says in (
+            ("forced, max", "max", "kpti=on ", r"(?m)^kpti: on, the command line says so$"),
+            ("forced, qemu64", "qemu64", "kpti=on ", r"(?m)^kpti: on, the command line says so$"),
+            ("decided, Skylake", "Skylake-Client", "",
+             r"(?m)^kpti: on, the processor does not say RDCL_NO$"),
+            ("with all measures, Skylake", "Skylake-Client", "speculation=on ",
+             r"(?m)^speculation: fences retpolines rsb$")):
+        yield case(f"isolation: contract tests, {name}", cpu=cpu, processors=2, seconds=120,
+                   words=words + "ktest ktest-exit", reject=REJECT, long="qemu64" in cpu,
+                   expect=(says, SAID, ROOT + r"$", STORM))
+    for name, cpu, words, says in (
+            ("refused, Skylake", "Skylake-Client", "kpti=off ",
+             r"(?m)^kpti: off, the command line says so$"),
+            ("refused, with all other measures", "max", "kpti=off speculation=on ",
+             r"(?m)^speculation: fences retpolines rsb$"),
+            ("not needed, max", "max", "", r"(?m)^kpti: off, AMD's processors check rights")):
+        yield case(f"isolation: contract tests, {name}", cpu=cpu, processors=2, seconds=120,
+                   words=words + "ktest ktest-exit", reject=REJECT, long="Skylake" in cpu,
+                   expect=(says, SAID, ROOT + r", skipped \(no isolation\)$", STORM))
+    for words in ("kpti=on", "kpti=on speculation=on", "speculation=on"):
+        yield case(f"isolation: selftest, {words}", memory="256M", words=f"{words} run=selftest",
+                   expect=(r"(?m)^total: \d\d\d passed, 0 failed$", r"(?m)^run: exit 0$"),
+                   seconds=300, long=words == "speculation=on")
+    yield case("isolation: selftest, decided, Skylake", cpu="Skylake-Client", memory="256M",
+               words="run=selftest", long=True, seconds=300,
+               expect=(r"(?m)^kpti: on, ", r"(?m)^total: \d\d\d passed, 0 failed$"))
+    yield case("isolation: a kernel stack overflow is reported", words="kpti=on panic=stack",
+               status=37, reject=(), expect=(r"(?m)^exception: #DF double fault",
+                                             r"arch::ktest::.*descend \+ \d+"))
+    yield case("isolation: a word that is neither on nor off", words="kpti=maybe run=true",
+               expect=(r"(?m)^measures: kpti=maybe is neither on nor off: ignored$",
+                       r"(?m)^kpti: off, ", r"(?m)^run: exit 0$"))
