@@ -4,6 +4,7 @@
 //   0x00-0x1f  exceptions
 //   0x20-0x2f  the PICs, masked: only their spurious interrupts
 //   0x30-0x3f  ISA lines 0-15, through the I/O APIC
+//   0x40       USB controllers, by message
 //   0xe0       the local APIC's timer
 //   0xf0       reschedule: another CPU filled this one's run queue
 //   0xf1       flush: another CPU waits for this one's TLB
@@ -23,6 +24,7 @@ using InterruptHandler = void (*)();
 
 inline constexpr unsigned vector_pic = 0x20;
 inline constexpr unsigned vector_isa = 0x30;
+inline constexpr unsigned vector_usb = 0x40;
 inline constexpr unsigned vector_timer = 0xe0;
 inline constexpr unsigned vector_reschedule = 0xf0;
 inline constexpr unsigned vector_flush = 0xf1;
