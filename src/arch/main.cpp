@@ -18,6 +18,7 @@
 #include "arch/smp/processors.hpp"
 #include "arch/smp/waiting.hpp"
 #include "arch/time/clock.hpp"
+#include "arch/usb/usb.hpp"
 #include "proc/port.hpp"
 #include "vm/commit.hpp"
 #include "vm/frames.hpp"
@@ -54,6 +55,7 @@ void run_machine() {
     screen::initialise();
     keyboard::initialise();
     console::initialise_serial_input();
+    usb::initialise();
     initialise_interprocessor_interrupts();
     start_processors();
     ktest::obey_boot_words();

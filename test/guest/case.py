@@ -19,7 +19,8 @@ class Case:
     bochs: tuple = ()           # more lines of Bochs's configuration
     ends: str = "exit"          # exit: by itself; poweroff, reboot: as such; stop: when all is seen
     status: int | None = 33     # QEMU's exit status; None: there is no exit device
-    typed: tuple = ()           # (pattern, line): once the pattern was said, the line is typed
+    typed: tuple = ()           # (pattern, line): once the pattern was said, the line is typed;
+                                # or called with QEMU's monitor
     expect: tuple = ()          # patterns that the serial text must contain
     keyboard: bool = False      # typed on the machine's keyboard instead of the serial line
     screen: tuple = ()          # patterns that the screen must show before typing, or at the stop

@@ -3,6 +3,7 @@
 import isolation_cases
 import matrix
 import processor_cases
+import usb_cases
 import user_cases
 from case import BANNER, MEMORY, PROMPT, Case, user_session
 
@@ -36,6 +37,7 @@ CASES = [
     *user_cases.user_cases(Case),
     *processor_cases.processor_cases(Case),
     *isolation_cases.isolation_cases(Case),
+    *usb_cases.usb_cases(Case),
 
     *matrix.machines(),
 

@@ -156,7 +156,9 @@ def judge(run, case):
         position = run.wait_text(pattern, position)
         for shown in case.screen:
             run.wait_screen(shown)
-        if case.keyboard:
+        if callable(line):
+            line(run.monitor)
+        elif case.keyboard:
             run.monitor.press(line)
         else:
             run.console.type(line)

@@ -43,10 +43,13 @@ constinit Scale tsc_to_nanoseconds{};
 constinit Scale nanoseconds_to_tsc{};
 constinit Scale nanoseconds_to_timer{};
 constinit bool deadline_timer = false;
+constinit std::uint64_t device_alarm = no_alarm;
+constinit AlarmHandler device_handler = nullptr;
 
-/// Starts this CPU's timer for its alarm; it may ring early, where its count has too few bits.
+/// Starts this CPU's timer for its alarms; it may ring early, where its count has too few bits.
 void start_alarm(const CpuArea& area) {
-    if (area.alarm == no_alarm) {
+    const std::uint64_t alarm = area.number == 0 ? std::min(area.alarm, device_alarm) : area.alarm;
+    if (alarm == no_alarm) {
         if (deadline_timer) {
             write_msr(Msr::tsc_deadline, 0);
         } else {
@@ -56,23 +59,30 @@ void start_alarm(const CpuArea& area) {
     }
     if (deadline_timer) {
         // A time that has passed rings at once; rounded up, so that it does not ring before.
-        write_msr(Msr::tsc_deadline, area.clock_start + nanoseconds_to_tsc(area.alarm) + 1);
+        write_msr(Msr::tsc_deadline, area.clock_start + nanoseconds_to_tsc(alarm) + 1);
         return;
     }
     constexpr std::uint64_t longest = 0xffff'ffff;
     const std::uint64_t now = proc::port::now();
-    const std::uint64_t left =
-        std::min(area.alarm > now ? area.alarm - now : 0, nanoseconds_per_second);
+    const std::uint64_t left = std::min(alarm > now ? alarm - now : 0, nanoseconds_per_second);
     local_apic::start_timer(
         static_cast<std::uint32_t>(std::min(nanoseconds_to_timer(left) + 1, longest)));
+}
+
+void ring_device() {
+    if (proc::port::now() < device_alarm) return;
+    device_alarm = no_alarm;
+    device_handler();
 }
 
 void ring() {
     screen::refresh_if_due();
     CpuArea& area = this_cpu();
-    if (area.alarm == no_alarm) return; // taken back while the interrupt was on its way
+    if (area.number == 0 && device_alarm != no_alarm) ring_device();
+    // It may have been taken back while the interrupt was on its way.
     if (proc::port::now() < area.alarm) return start_alarm(area);
     area.alarm = no_alarm;
+    if (area.number == 0 && device_alarm != no_alarm) start_alarm(area); // it rings once
     proc::handle_timer();
 }
 
@@ -95,6 +105,14 @@ void initialise_cpu_clock() { local_apic::connect_timer(vector_timer, deadline_t
 void wait_nanoseconds(std::uint64_t nanoseconds) {
     const std::uint64_t end = proc::port::now() + nanoseconds;
     while (proc::port::now() < end) asm volatile("pause");
+}
+
+void connect_device_alarm(AlarmHandler handler) { device_handler = handler; }
+
+void set_device_alarm(std::uint64_t nanoseconds) {
+    if (device_alarm == nanoseconds) return;
+    device_alarm = nanoseconds;
+    start_alarm(this_cpu());
 }
 
 } // namespace arch

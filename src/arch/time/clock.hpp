@@ -14,4 +14,11 @@ void initialise_cpu_clock();
 /// Lets that time pass, at least. Works once the clock is initialised.
 void wait_nanoseconds(std::uint64_t nanoseconds);
 
+/// A second alarm, of the boot CPU only, for drivers: `handler` is called with interrupts off once
+/// at or soon after the time that set_device_alarm was given last (nanoseconds since boot; ~0: not
+/// at all). Both are called on the boot CPU.
+using AlarmHandler = void (*)();
+void connect_device_alarm(AlarmHandler handler);
+void set_device_alarm(std::uint64_t nanoseconds);
+
 } // namespace arch
