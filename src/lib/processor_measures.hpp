@@ -65,7 +65,7 @@ struct Measures {
     bool barrier = false;         ///< IBPB between processes
     bool siblings_apart = false;  ///< STIBP
     bool no_store_bypass = false; ///< SSBD
-    bool fill_returns = false;    ///< the return predictor is filled at each thread switch
+    bool fill_returns = false;    ///< the return predictor is filled between spaces
     BranchMeasure branches = BranchMeasure::none;
     std::string_view speculation_reason; ///< of none of these
 

@@ -2,6 +2,7 @@
 // Grants and handle tables.
 #include "proc/handles.hpp"
 
+#include "lib/clamp.hpp"
 #include "proc/endpoint.hpp"
 #include "proc/notification.hpp"
 #include "vm/frames.hpp"
@@ -28,8 +29,9 @@ void Grant::close() {
 
 HandleTable::Slot* HandleTable::look_up(abi::Handle handle) {
     const std::uint64_t index = (handle & 0xffff) - 1; // 0 wraps, and is refused
-    if (index >= used_) return nullptr;
-    Slot& found = slot(static_cast<unsigned>(index));
+    const std::uint64_t within = lib::mask_below(index, used_);
+    if (within == 0) return nullptr;
+    Slot& found = slot(static_cast<unsigned>(index & within));
     return found.object != nullptr && found.generation == handle >> 16 ? &found : nullptr;
 }
 

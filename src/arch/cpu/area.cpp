@@ -3,7 +3,6 @@
 #include "arch/cpu/area.hpp"
 
 #include "arch/cpu/entry_root.hpp"
-#include "arch/cpu/measures.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu_features.hpp"
 #include "proc/port.hpp"
@@ -67,6 +66,7 @@ void describe_cpu(CpuArea& area) {
     area.fsgsbase = cpu_features().fsgsbase;
     area.smap = cpu_features().smap;
     area.guarded = measures().guarded();
+    area.separates = spaces_need_separation();
 }
 
 /// Calls visit(VirtRange, vm::Access) for what user mode's roots show of an area: of the interrupt

@@ -4,10 +4,12 @@
 
 #include "arch/cpu/area_offsets.hpp"
 #include "arch/cpu/descriptors.hpp"
+#include "arch/cpu/measures.hpp"
 #include "arch/cpu/registers.hpp"
 #include "lib/address.hpp"
 #include "lib/result.hpp"
 #include "vm/port.hpp"
+#include "vm/space.hpp"
 
 #include <array>
 #include <cstddef>
@@ -47,6 +49,7 @@ struct alignas(page_size) CpuArea {
     bool fsgsbase = false;             ///< user code may change FS and GS base
     bool smap = false;                 ///< user memory is out of reach without STAC
     bool guarded = false;              ///< entered and left by guarded_entry.S
+    bool separates = false;            ///< spaces are separated by separate_spaces()
     std::uint64_t root = 0;            ///< CR3 as loaded
     std::uint64_t alarm = ~0ULL;       ///< nanoseconds; ~0: none
     std::uint64_t clock_start = 0;     ///< what this CPU's TSC showed when time began
@@ -94,6 +97,8 @@ inline CpuArea& this_cpu() {
 /// mirror (vm::port::mirrored_roots).
 inline void load_root(CpuArea& area, std::uint64_t root) {
     area.root = root;
+    if (area.separates) [[unlikely]]
+        separate_spaces(root != vm::kernel_space().root().value);
     if (area.entry.kernel_root != 0) [[unlikely]] {
         area.entry.kernel_root = root;
         area.entry.user_root = area.entry.user_root_kept = root + page_size;

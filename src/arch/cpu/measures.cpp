@@ -137,8 +137,9 @@ void enable_measures() {
         write_msr(Msr::speculation_control, speculation_control_kernel);
 }
 
-void forget_branches() { write_msr(Msr::predictor_command, command_ibpb); }
+namespace {
 
+/// The return predictor holds harmless places only.
 void fill_returns() {
     // 32 calls, each to behind a trap that nothing but a wrong guess reaches.
     std::uint64_t count = 16;
@@ -154,6 +155,13 @@ void fill_returns() {
                  : "+r"(count)
                  :
                  : "memory", "cc");
+}
+
+} // namespace
+
+void separate_spaces(bool user) {
+    if (user && decided.barrier) write_msr(Msr::predictor_command, command_ibpb);
+    if (decided.fill_returns) fill_returns();
 }
 
 } // namespace arch

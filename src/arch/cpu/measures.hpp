@@ -18,11 +18,10 @@ const lib::Measures& measures();
 /// Switches on what stays on, on the running CPU.
 void enable_measures();
 
-/// What the last user space on this CPU taught the indirect predictor is forgotten (IBPB).
-/// Precondition: measures().barrier.
-void forget_branches();
-
-/// The return predictor holds harmless places only.
-void fill_returns();
+/// Whether separate_spaces() has anything to do.
+inline bool spaces_need_separation() { return measures().barrier || measures().fill_returns; }
+/// What user code of one space taught this CPU's predictors is forgotten before another runs: the
+/// indirect predictor (IBPB) where that is a process's (`user`), and the return predictor.
+void separate_spaces(bool user);
 
 } // namespace arch

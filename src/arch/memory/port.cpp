@@ -3,6 +3,7 @@
 #include "proc/port.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
+#include "arch/layout.hpp"
 #include "vm/port.hpp"
 
 namespace arch {
@@ -75,12 +76,17 @@ void kernel_mapped(VirtRange) {}
 
 namespace proc::port {
 
+// The address was checked; the mask keeps a wrong guess about that from reading kernel memory.
+constexpr std::uint64_t user_mask = arch::layout::user_end.value - 1;
+
 Result<void> copy_from_user(void* to, VirtAddr from, std::size_t bytes) {
-    return arch::copy_user(to, reinterpret_cast<const void*>(from.value), bytes);
+    const std::uint64_t start = from.value & user_mask;
+    return arch::copy_user(to, reinterpret_cast<const void*>(start), bytes);
 }
 
 Result<void> copy_to_user(VirtAddr to, const void* from, std::size_t bytes) {
-    return arch::copy_user(reinterpret_cast<void*>(to.value), from, bytes);
+    const std::uint64_t start = to.value & user_mask;
+    return arch::copy_user(reinterpret_cast<void*>(start), from, bytes);
 }
 
 } // namespace proc::port

@@ -2,7 +2,6 @@
 // Threads: their first stack contents, and the switch from one to another.
 #include "arch/console/screen.hpp"
 #include "arch/cpu/area.hpp"
-#include "arch/cpu/measures.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu/vector_state.hpp"
 #include "arch/trap/frame.hpp"
@@ -71,12 +70,6 @@ void clear_selectors() {
                  : "r"(0));
 }
 
-/// Traps arrive on the area's own stack. Returns of the thread that goes on here were not foretold
-/// by its own calls.
-void switch_guarded() {
-    if (measures().fill_returns) fill_returns();
-}
-
 } // namespace
 } // namespace arch
 
@@ -121,9 +114,8 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
     }
     if (area.root != space.root().value) load_root(area, space.root().value);
     area.kernel_stack = to.stack_top - 8;
-    if (area.guarded) [[unlikely]]
-        switch_guarded();
-    else
+    // Else traps arrive on the area's own stack, always the same.
+    if (!area.guarded) [[likely]]
         area.task_state.rsp[0] = to.stack_top;
     if (to.vector_state != nullptr) {
         load_vector_state(to.vector_state);
