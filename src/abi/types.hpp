@@ -2,6 +2,7 @@
 // The structures that cross the system-call boundary. Sizes and layouts are part of the interface.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace abi {
@@ -135,6 +136,14 @@ struct MemoryInfo {
     TABULA_MEMORY_INFO(TABULA_MEMORY_FIELD)
 #undef TABULA_MEMORY_FIELD
 };
+
+/// What `machine_info` tells.
+struct MachineInfo {
+    std::uint64_t processors; ///< CPUs that run threads, numbered from 0
+};
+
+/// Bytes of a full set of processors for `thread_affinity`.
+inline constexpr std::size_t processor_set_bytes = 32;
 
 /// A message: words and handles. Handles are copied to the receiver (right_duplicate needed).
 inline constexpr unsigned message_words = 8;

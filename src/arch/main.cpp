@@ -14,6 +14,7 @@
 #include "arch/ktest/ktest.hpp"
 #include "arch/layout.hpp"
 #include "arch/log.hpp"
+#include "arch/memory/translation.hpp"
 #include "arch/panic.hpp"
 #include "arch/smp/processors.hpp"
 #include "arch/smp/waiting.hpp"
@@ -40,6 +41,7 @@ void start_map() {
     const auto adopted =
         vm::kernel_space().adopt_kernel(kernel_root(), kernel_root_levels(), layout::dynamic);
     if (!adopted) panic("no memory for the kernel's address space");
+    join_kernel_space();
     expose_shared_entry();
     if (!expose_cpu(this_cpu())) panic("no memory for user mode's roots");
 }
@@ -58,6 +60,7 @@ void run_machine() {
     usb::initialise();
     initialise_interprocessor_interrupts();
     start_processors();
+    vm::CpuSet::expect(cpu_count());
     ktest::obey_boot_words();
     release_cpus();
     proc::run();

@@ -3,6 +3,7 @@
 #include "lib/elf_plan.hpp"
 #include "lib/ustar.hpp"
 #include "proc/process.hpp"
+#include "proc/processor.hpp"
 #include "proc/resources.hpp"
 #include "proc/scheduler.hpp"
 #include "proc/spawn.hpp"
@@ -38,6 +39,9 @@ std::array<Grant, abi::init_handle_count> init_handles(const port::Archive& arch
     return handles;
 }
 
+/// Processes exist: other CPUs may join in.
+constinit std::atomic<bool> machine_open{false};
+
 void start_init() {
     const port::Archive archive = port::boot_archive();
     vm::require(archive.bytes != 0, "init: there is no boot archive");
@@ -70,13 +74,18 @@ void start_init() {
 
 void run() {
     initialise_processes();
+    reset_processors();
     console().initialise();
     vm::require(start_cpu().ok(), "no memory for the idle thread");
     start_init();
-    for (;;) {
-        run_ready_threads();
-        port::wait_for_interrupt();
-    }
+    machine_open.store(true, std::memory_order_release);
+    run_idle();
+}
+
+void run_cpu() {
+    while (!machine_open.load(std::memory_order_acquire)) vm::port::spin_wait();
+    vm::require(start_cpu().ok(), "no memory for an idle thread");
+    run_idle();
 }
 
 Identity running_process() {

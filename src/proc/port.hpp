@@ -58,6 +58,9 @@ void set_current_thread(Thread& thread);
 /// A flag of this CPU, cleared by that call.
 void request_user_return_work();
 
+/// Has another CPU call `proc::handle_reschedule()` soon, out of its halt or user mode.
+void send_reschedule(unsigned cpu);
+
 /// Halts this CPU until an interrupt came and was handled; interrupts are off before and after.
 void wait_for_interrupt();
 
@@ -132,6 +135,8 @@ struct Fault {
 /// Faults elsewhere in the kernel never come here: they panic in the machine's own code.
 [[nodiscard]] bool handle_fault(const Fault& fault);
 
+/// Another CPU asked for it by `send_reschedule`.
+void handle_reschedule();
 /// The alarm rang / characters arrived.
 void handle_timer();
 void handle_console_input();
@@ -151,6 +156,10 @@ void before_user_return();
 /// Starts the first process and runs threads for ever. Called by the machine on the boot CPU, on
 /// a boot stack, when everything in port works.
 [[noreturn]] void run();
+
+/// The same for each other CPU, once it is initialised, on a stack of its own: runs threads once
+/// `run` has got so far.
+[[noreturn]] void run_cpu();
 
 /// The first lines of `panic`'s report about the running process, if any: name and id.
 struct Identity {

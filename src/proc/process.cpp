@@ -82,6 +82,11 @@ void Process::end(std::uint32_t status) {
         if (never_ran) state->space_open = false;
     }
     if (never_ran) finish();
+    // Those that run in user mode now come out to see the mark; others see it on their way there.
+    const unsigned self = vm::port::cpu();
+    space_.translations().running.for_each([&](unsigned cpu) {
+        if (cpu != self) port::send_reschedule(cpu);
+    });
     if (port::current_thread().process() == this) port::request_user_return_work();
 }
 
@@ -143,12 +148,16 @@ Result<std::uint32_t> Process::join(Thread& thread) {
 
 std::size_t Process::query(VirtAddr from, std::span<abi::Run> runs) {
     auto state = state_.lock();
-    return state->space_open ? space_.query(from, runs) : 0;
+    if (!state->space_open) return 0;
+    const vm::Visit visit(space_.translations());
+    return space_.query(from, runs);
 }
 
 std::optional<abi::Run> Process::nearest(VirtAddr address, abi::Direction direction) {
     auto state = state_.lock();
-    return state->space_open ? space_.nearest(address, direction) : std::nullopt;
+    if (!state->space_open) return std::nullopt;
+    const vm::Visit visit(space_.translations());
+    return space_.nearest(address, direction);
 }
 
 abi::ProcessInfo Process::info() {

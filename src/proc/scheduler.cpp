@@ -3,30 +3,10 @@
 #include "proc/scheduler.hpp"
 
 #include "proc/process.hpp"
-#include "proc/run_queue.hpp"
-#include "proc/sleep_queue.hpp"
-#include "vm/lock.hpp"
+#include "proc/processor.hpp"
 
 namespace proc {
 namespace {
-
-constexpr std::uint64_t never = ~0ULL;
-
-/// What one CPU schedules with. All but the two queues is touched by the CPU itself only.
-struct alignas(64) Processor {
-    vm::Guarded<RunQueue, vm::Rank::run_queue> ready; ///< other CPUs' wakers push here
-    SleepQueue sleepers;
-    Thread* idle = nullptr;
-    Thread* ended = nullptr;       ///< switched away from for ever, to be reaped by its successor
-    std::uint64_t switched_at = 0; ///< when the running thread began to run
-    std::uint64_t slice_end = 0;
-    std::uint64_t alarm = never; ///< what the alarm is set to
-    bool give_way = false;       ///< something more urgent became ready
-};
-
-constinit Processor processors[vm::port::cpu_limit];
-
-Processor& here() { return processors[vm::port::cpu()]; }
 
 /// The alarm rings at `time` or earlier.
 void need_alarm(Processor& cpu, std::uint64_t time) {
@@ -42,12 +22,22 @@ void reap(Thread& thread) {
     thread.process()->reap_thread(thread, thread.code);
 }
 
-/// First thing that a thread does on its CPU, whether it comes back or is new.
+/// First thing that a thread does on its CPU, whether it comes back or is new: lets go of the one
+/// that was switched away from.
 void finish_switch() {
     Processor& cpu = here();
-    if (Thread* ended = std::exchange(cpu.ended, nullptr); ended != nullptr) [[unlikely]]
-        reap(*ended);
-    if (port::current_thread().killed()) [[unlikely]]
+    Thread& previous = *cpu.previous;
+    // Whether it ends is looked at first: let go of, it may run elsewhere at once.
+    const bool ended = previous.state.load(std::memory_order_relaxed) == RunState::ended;
+    const bool departs = std::exchange(cpu.departing, false);
+    previous.on_cpu.store(false, std::memory_order_release);
+    if (ended) [[unlikely]]
+        reap(previous);
+    if (departs) [[unlikely]]
+        make_ready(previous);
+    if (!cpu.ready.empty() && processor_count() > 1) rouse_idle_processor();
+    const Thread& self = port::current_thread();
+    if (self.killed() || !self.affinity.contains(cpu.number)) [[unlikely]]
         port::request_user_return_work();
 }
 
@@ -55,33 +45,40 @@ void switch_to(Processor& cpu, Thread& next, std::uint64_t now) {
     Thread& previous = port::current_thread();
     next.state.store(RunState::running, std::memory_order_relaxed);
     if (&next == &previous) return;
-    previous.time += now - cpu.switched_at;
-    cpu.switched_at = now;
+    previous.time += now - previous.running_since;
+    next.running_since = now;
+    next.on_cpu.store(true, std::memory_order_relaxed);
+    cpu.previous = &previous;
     port::set_current_thread(next);
     port::switch_thread(previous.machine, next.machine, next.space());
     finish_switch();
 }
 
-/// Takes the next thread to run out of the queue; `contended` tells whether others want its turn.
-Thread* pick(RunQueue& ready, bool& contended) {
-    Thread* next = ready.pop();
-    contended = next != nullptr && ready.highest() >= int{next->priority};
-    return next;
+/// Takes the next thread to run out of the queue, or the idle thread; `contended` tells whether
+/// others want its turn. Under the queue's lock.
+Thread& pick(Processor& cpu, bool& contended) {
+    Thread* next = cpu.ready.pop();
+    if (next == nullptr) next = cpu.idle;
+    contended = next != cpu.idle && cpu.ready.highest() >= int{next->priority};
+    cpu.running = next;
+    return *next;
 }
 
-/// Runs `next`, or the idle thread, with a new time slice. The alarm ends it only if somebody
-/// waits for its end: else nothing rings.
-void run(Processor& cpu, Thread* next, bool contended) {
+/// Runs `next` with a new time slice. The alarm ends it only if somebody waits for its end: else
+/// nothing rings.
+void run(Processor& cpu, Thread& next, bool contended) {
     const std::uint64_t now = port::now();
     cpu.give_way = false;
     cpu.slice_end = now + time_slice;
     if (contended) need_alarm(cpu, cpu.slice_end);
-    switch_to(cpu, next != nullptr ? *next : *cpu.idle, now);
+    switch_to(cpu, next, now);
 }
 
 void run_next(Processor& cpu) {
     bool contended = false;
-    Thread* next = pick(*cpu.ready.lock(), contended);
+    cpu.lock.lock();
+    Thread& next = pick(cpu, contended);
+    cpu.lock.unlock();
     run(cpu, next, contended);
 }
 
@@ -91,8 +88,8 @@ void give_way(Processor& cpu, bool slice_over) {
     Thread* next = nullptr;
     bool contended = true;
     {
-        auto ready = cpu.ready.lock();
-        const int highest = ready->highest();
+        const vm::Guard guard(cpu.lock);
+        const int highest = cpu.ready.highest();
         if (highest < int{self.priority}) return;
         if (highest == int{self.priority} && !slice_over) {
             need_alarm(cpu, cpu.slice_end);
@@ -100,18 +97,38 @@ void give_way(Processor& cpu, bool slice_over) {
         }
         self.state.store(RunState::ready, std::memory_order_relaxed);
         if (highest == int{self.priority}) {
-            next = &ready->rotate(self);
+            next = cpu.ready.rotate(self);
+            cpu.running = next;
         } else {
             // A turn that is not over goes on when the more urgent ones are done.
             if (slice_over) {
-                ready->push_back(self);
+                cpu.ready.push_back(self);
             } else {
-                ready->push_front(self);
+                cpu.ready.push_front(self);
             }
-            next = pick(*ready, contended);
+            next = &pick(cpu, contended);
         }
     }
-    run(cpu, next, contended);
+    run(cpu, *next, contended);
+}
+
+/// Leaves this CPU for one that may run the thread.
+void depart(Processor& cpu) {
+    port::current_thread().state.store(RunState::ready, std::memory_order_relaxed);
+    cpu.departing = true;
+    run_next(cpu);
+}
+
+/// What an interrupt does when a thread of `priority` waits in this CPU's queue.
+void consider(Processor& cpu, int priority) {
+    const Thread& self = port::current_thread();
+    if (&self == cpu.idle) return; // the idle loop looks after every interrupt
+    if (priority > int{self.priority}) {
+        cpu.give_way = true;
+        port::request_user_return_work();
+    } else if (priority == int{self.priority}) {
+        need_alarm(cpu, cpu.slice_end);
+    }
 }
 
 /// What `block` and its like return to who was woken.
@@ -120,25 +137,45 @@ Result<void> wake_result() {
     return error == Error{} ? Result<void>() : Result<void>(error);
 }
 
+/// Has a CPU compare what it runs with what waits.
+void look_again(unsigned cpu) {
+    if (cpu != vm::port::cpu()) return port::send_reschedule(cpu);
+    here().give_way = true;
+    port::request_user_return_work();
+}
+
 constexpr std::uint32_t killed_code = static_cast<std::uint32_t>(abi::status_killed);
 
 } // namespace
 
 Result<void> start_cpu() {
-    Processor& cpu = *std::construct_at(&here());
-    cpu.idle = TRY(Thread::create_idle());
-    cpu.idle->cpu = vm::port::cpu();
-    cpu.idle->state.store(RunState::running);
-    cpu.switched_at = port::now();
-    port::set_current_thread(*cpu.idle);
+    Thread& idle = *TRY(Thread::create_idle());
+    idle.cpu = vm::port::cpu();
+    idle.state.store(RunState::running);
+    idle.on_cpu.store(true);
+    idle.running_since = port::now();
+    port::set_current_thread(idle);
+    open_processor(idle);
     return {};
 }
 
-void run_ready_threads() {
+void run_idle() {
     Processor& cpu = here();
     for (;;) {
-        if (cpu.ready.lock()->empty()) return;
-        run_next(cpu);
+        if (!cpu.ready.empty()) {
+            run_next(cpu);
+            continue;
+        }
+        // Known to be idle first: a thread that becomes ready after the look is told of.
+        set_idle(cpu, true);
+        Thread* const stolen = steal(cpu);
+        if (stolen == nullptr && cpu.ready.empty()) port::wait_for_interrupt();
+        set_idle(cpu, false);
+        if (stolen == nullptr) continue;
+        cpu.lock.lock();
+        cpu.running = stolen;
+        cpu.lock.unlock();
+        run(cpu, *stolen, !cpu.ready.empty());
     }
 }
 
@@ -163,19 +200,26 @@ bool claim(Thread& thread, Error error) {
 }
 
 void make_ready(Thread& thread) {
-    Processor& cpu = processors[thread.cpu];
+    const unsigned number = place(thread);
+    Processor& cpu = processors[number];
     thread.state.store(RunState::ready, std::memory_order_relaxed);
-    cpu.ready.lock()->push_back(thread);
-    Processor& own = here();
-    if (&cpu != &own) return; // it finds the thread when it next schedules
-    const Thread& self = port::current_thread();
-    if (&self == own.idle) return; // the idle loop looks after every interrupt
-    if (thread.priority > self.priority) {
-        own.give_way = true;
-        port::request_user_return_work();
-    } else if (thread.priority == self.priority) {
-        need_alarm(own, own.slice_end);
+    thread.cpu = number;
+    const int priority = thread.priority;
+    bool idle = false;
+    bool urgent = false;
+    {
+        const vm::Guard guard(cpu.lock);
+        cpu.ready.push_back(thread);
+        idle = cpu.running == cpu.idle;
+        urgent = idle || priority >= int{cpu.running->priority};
     }
+    // From here on the thread may run, and be gone.
+    if (number == vm::port::cpu()) {
+        consider(cpu, priority);
+    } else if (urgent) {
+        port::send_reschedule(number);
+    }
+    if (!idle && processor_count() > 1) rouse_idle_processor();
 }
 
 bool wake(Thread& thread, Error error) {
@@ -186,12 +230,19 @@ bool wake(Thread& thread, Error error) {
 
 Result<void> hand_over(Thread& thread) {
     Processor& cpu = here();
-    if (&processors[thread.cpu] != &cpu || cpu.ready.lock()->highest() > int{thread.priority}) {
-        make_ready(thread);
-        return block();
+    if (!thread.on_cpu.load(std::memory_order_acquire) && thread.affinity.contains(cpu.number)) {
+        cpu.lock.lock();
+        const bool first = cpu.ready.highest() <= int{thread.priority};
+        if (first) cpu.running = &thread;
+        cpu.lock.unlock();
+        if (first) {
+            thread.cpu = cpu.number;
+            switch_to(cpu, thread, port::now());
+            return wake_result();
+        }
     }
-    switch_to(cpu, thread, port::now());
-    return wake_result();
+    make_ready(thread);
+    return block();
 }
 
 void yield() { give_way(here(), true); }
@@ -204,11 +255,9 @@ void scheduling_point() {
 
 void exit_thread(std::uint32_t code) {
     Thread& self = port::current_thread();
-    Processor& cpu = here();
     self.code = code;
     self.state.store(RunState::ended);
-    cpu.ended = &self;
-    run_next(cpu);
+    run_next(here());
     vm::port::panic("an ended thread ran again");
 }
 
@@ -218,25 +267,47 @@ void exit_process(std::uint32_t status) {
 }
 
 unsigned set_priority(Thread& thread, unsigned priority) {
-    Processor& cpu = processors[thread.cpu];
-    unsigned old = 0;
-    {
-        auto ready = cpu.ready.lock();
-        old = thread.priority;
-        const bool queued = RunQueue::contains(thread);
-        if (queued) ready->remove(thread);
-        thread.priority = static_cast<std::uint8_t>(priority);
-        if (queued) ready->push_back(thread);
+    for (;;) {
+        const unsigned number = thread.cpu;
+        Processor& cpu = processors[number];
+        unsigned old = 0;
+        {
+            const vm::Guard guard(cpu.lock);
+            if (thread.cpu != number) continue; // it went to another CPU meanwhile
+            old = thread.priority;
+            const bool queued = cpu.ready.contains(thread);
+            if (queued) cpu.ready.remove(thread);
+            thread.priority = static_cast<std::uint8_t>(priority);
+            if (queued) cpu.ready.push_back(thread);
+        }
+        // Either may now be the more urgent one; before_user_return finds out.
+        look_again(number);
+        return old;
     }
-    // Either may now be the more urgent one; before_user_return finds out.
-    here().give_way = true;
-    port::request_user_return_work();
-    return old;
+}
+
+void set_affinity(Thread& thread, const vm::CpuSet& cpus) {
+    thread.affinity.assign(cpus);
+    const unsigned number = thread.cpu;
+    Processor& cpu = processors[number];
+    bool queued = false;
+    {
+        const vm::Guard guard(cpu.lock);
+        queued = cpu.ready.contains(thread) && !cpus.contains(number) &&
+                 !thread.on_cpu.load(std::memory_order_acquire);
+        if (queued) cpu.ready.remove(thread);
+    }
+    if (queued) {
+        make_ready(thread);
+    } else {
+        look_again(number); // if it runs there, it leaves on its way to user mode
+    }
 }
 
 std::uint64_t time_of(const Thread& thread) {
-    const bool runs_here = &thread == &port::current_thread();
-    return thread.time + (runs_here ? port::now() - here().switched_at : 0);
+    const std::uint64_t now = port::now();
+    const std::uint64_t since = thread.running_since;
+    return thread.time + (thread.on_cpu.load() && now > since ? now - since : 0);
 }
 
 Result<void> sleep(std::uint64_t nanoseconds) {
@@ -258,11 +329,23 @@ void handle_timer() {
     cpu.sleepers.wake_until(now);
     const Thread& self = port::current_thread();
     if (&self != cpu.idle) {
-        const bool contended = cpu.ready.lock()->highest() >= int{self.priority};
+        cpu.lock.lock();
+        const bool contended = cpu.ready.highest() >= int{self.priority};
+        cpu.lock.unlock();
         if (contended && now < cpu.slice_end) need_alarm(cpu, cpu.slice_end);
         if (contended && now >= cpu.slice_end) port::request_user_return_work();
     }
     need_alarm(cpu, cpu.sleepers.first());
+}
+
+void handle_reschedule() {
+    Processor& cpu = here();
+    const Thread& self = port::current_thread();
+    if (self.killed() || !self.affinity.contains(cpu.number)) port::request_user_return_work();
+    cpu.lock.lock();
+    const int highest = cpu.ready.highest();
+    cpu.lock.unlock();
+    consider(cpu, highest);
 }
 
 void thread_started() {
@@ -275,7 +358,11 @@ void before_user_return() {
     if (self.killed()) exit_thread(killed_code);
     Processor& cpu = here();
     cpu.give_way = false;
-    give_way(cpu, port::now() >= cpu.slice_end);
+    if (self.affinity.contains(cpu.number)) [[likely]] {
+        give_way(cpu, port::now() >= cpu.slice_end);
+    } else {
+        depart(cpu);
+    }
     if (self.killed()) exit_thread(killed_code);
 }
 

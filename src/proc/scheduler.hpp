@@ -4,6 +4,9 @@
 // The kernel is not preempted and its interrupts are off, so a thread leaves its CPU only in
 // `block`, `yield`, `preempt`, `hand_over` and `exit_thread`. To wait for something:
 //
+// Each CPU has its own queue and its own idle thread, see processor.hpp; a thread may come out of
+// those functions on another CPU than it went in.
+//
 //   lock the object; queue the thread; prepare_to_block(); unlock; block();
 //
 // and its waker, under the same lock: take the thread out of the queue and `wake` it. A thread that
@@ -22,8 +25,8 @@ inline constexpr std::uint64_t time_slice = 4'000'000;
 /// Makes the calling context this CPU's idle thread. Once for each CPU, before anything else here.
 /// Error: no_memory.
 Result<void> start_cpu();
-/// Called by the idle thread: runs the others until none is ready.
-void run_ready_threads();
+/// What the idle thread does for ever: runs the others, takes some from other CPUs, halts.
+[[noreturn]] void run_idle();
 
 /// The running thread's process. Not for idle threads.
 inline Process& current_process() { return *port::current_thread().process(); }
@@ -37,7 +40,7 @@ Result<void> block();
 /// Claims a waiting thread: only one of all wakers succeeds, and must then `make_ready` it (or
 /// `hand_over`). Between the two the thread's message and error are the claimant's to write.
 [[nodiscard]] bool claim(Thread& thread, Error error = {});
-/// Puts a claimed or new thread into its CPU's run queue.
+/// Puts a claimed or new thread into a run queue: its CPU's, or that of one that is idle.
 void make_ready(Thread& thread);
 /// Claims and makes ready; false if somebody else did.
 bool wake(Thread& thread, Error error = {});
@@ -56,7 +59,10 @@ void scheduling_point();
 
 /// Sets a priority, of a queued thread too; gives the old one.
 unsigned set_priority(Thread& thread, unsigned priority);
-/// Processor time that a thread has used, up to now if it is running here.
+/// Says which CPUs may run a thread: at least one that runs threads. It leaves others soon: if it
+/// runs, before it next returns to user mode.
+void set_affinity(Thread& thread, const vm::CpuSet& cpus);
+/// Processor time that a thread has used, up to now if it is running.
 std::uint64_t time_of(const Thread& thread);
 
 /// Waits at least so long. Error: interrupted.

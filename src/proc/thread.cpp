@@ -27,6 +27,7 @@ Result<Ref<Thread>> Thread::create(Process& process, const port::UserStart& star
     thread->space_ = &process.space();
     thread->charge_ = std::move(charge);
     thread->priority = static_cast<std::uint8_t>(priority);
+    thread->affinity.assign(port::current_thread().affinity);
     thread->cpu = vm::port::cpu();
     thread->stack_ = TRY(vm::allocate_kernel_stack());
     thread->machine.vector_state = TRY(vm::heap_allocate(port::vector_state_bytes()));

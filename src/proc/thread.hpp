@@ -7,18 +7,21 @@
 #include "proc/message.hpp"
 #include "proc/object.hpp"
 #include "proc/port.hpp"
+#include "vm/published.hpp"
+#include "vm/translations.hpp"
 
 #include <atomic>
 
 namespace proc {
 
 class Process;
+class RunQueue;
 class Thread;
 
 /// Where a thread stands with the scheduler. blocked -> ready is claimed by exactly one waker.
 enum class RunState : std::uint8_t {
     running, ///< on its CPU
-    ready,   ///< in its CPU's run queue, or about to be put there by who claimed it
+    ready,   ///< in a run queue, or about to be put there by who claimed it
     blocked, ///< waits to be claimed
     ended,   ///< never runs again
 };
@@ -69,14 +72,25 @@ public:
     /// Gives back stack and vector state of a thread that was switched away from for ever.
     void free_machine_state();
 
-    // ---- the scheduler's: changed under its CPU's run-queue lock, `state` also by who claims it
+    // ---- the scheduler's
     std::atomic<RunState> state{RunState::blocked};
-    std::uint8_t priority = 0;
-    unsigned cpu = 0;            ///< whose run queue it is queued in
-    ListHook<Thread> run_hook{}; ///< in a run queue
-    Error wake_error{};          ///< what `block` returns; written by who claimed it
-    std::uint64_t time = 0;      ///< nanoseconds run; written by its CPU only
+    /// Its stack is in use: it runs, or a CPU is still on its way off it. Set and cleared by that
+    /// CPU; while it is set no other may run the thread, and `cpu` stays as it is.
+    std::atomic<bool> on_cpu{false};
+    vm::Published<std::uint8_t> priority; ///< written under its CPU's run-queue lock
+    /// Where it runs, ran last, or is queued. Written by whoever claimed it or took it out of a
+    /// queue, before it is queued again.
+    vm::Published<unsigned> cpu;
+    vm::CpuSet affinity = vm::CpuSet::all(); ///< CPUs that may run it
+    vm::Published<std::uint64_t> time;       ///< nanoseconds run; written by its CPU only
+    vm::Published<std::uint64_t> running_since;
+    Error wake_error{}; ///< what `block` returns; written by who claimed it
     port::ThreadState machine{};
+
+    // ---- its run queue's, under that CPU's lock
+    const RunQueue* queued_in = nullptr;
+    std::uint8_t queued_priority = 0;
+    ListHook<Thread> run_hook{};
 
     // ---- the sleep queue's, under its lock
     std::uint64_t wake_time = 0;

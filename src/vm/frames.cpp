@@ -3,6 +3,7 @@
 #include "vm/frames.hpp"
 
 #include "vm/heap.hpp"
+#include "vm/published.hpp"
 #include "vm/table.hpp"
 #include "vm/zone.hpp"
 
@@ -25,8 +26,8 @@ constexpr unsigned cache_batch = 32;
 /// What one CPU keeps for itself: single frames, and its share of the counts.
 struct alignas(64) CpuFrames {
     SpinLock<Rank::frames> lock; ///< contended only by drain_frame_caches
-    unsigned count = 0;
-    std::int64_t by_kind[frame_kind_count]{}; ///< may go below zero: only the sum counts
+    Published<unsigned> count;
+    Published<std::int64_t> by_kind[frame_kind_count]{}; ///< may go below zero: only the sum counts
     FrameNumber frames[cache_size]{};
 };
 
@@ -69,7 +70,9 @@ bool refill(CpuFrames& cpu) {
 /// A frame of this CPU's cache; 0 if it is empty.
 FrameNumber take_cached(CpuFrames& cpu) {
     Guard guard(cpu.lock);
-    return cpu.count == 0 ? 0 : cpu.frames[--cpu.count];
+    if (cpu.count == 0) return 0;
+    cpu.count = cpu.count - 1;
+    return cpu.frames[cpu.count];
 }
 
 /// Gives a cache's frames beyond `keep` back to the zones.
@@ -78,7 +81,10 @@ void drain(CpuFrames& cpu, unsigned keep) {
     unsigned taken = 0;
     {
         Guard guard(cpu.lock);
-        while (cpu.count > keep) batch[taken++] = cpu.frames[--cpu.count];
+        while (cpu.count > keep) {
+            cpu.count = cpu.count - 1;
+            batch[taken++] = cpu.frames[cpu.count];
+        }
     }
     for (FrameNumber frame : std::span(batch, taken)) zone_of(frame).give(frame, 0);
 }
@@ -187,7 +193,8 @@ void free_frame(PhysAddr address) {
     mark_freed(cpu, number_of(address), 0);
     if (cpu.count == cache_size) drain(cpu, cache_size - cache_batch);
     Guard guard(cpu.lock);
-    cpu.frames[cpu.count++] = number_of(address);
+    cpu.frames[cpu.count] = number_of(address);
+    cpu.count = cpu.count + 1;
 }
 
 void release_frame(PhysAddr frame) {

@@ -43,14 +43,15 @@ struct HeldRanks {
 };
 HeldRanks& held_ranks();
 
-/// A test-and-set lock. Interrupts are off in the kernel, so a holder is never preempted.
+/// A test-and-set lock. Interrupts are off in the kernel, so a holder is never preempted; who waits
+/// still answers other CPUs' flushes, since the holder may wait for that answer.
 template <Rank rank>
 class SpinLock {
 public:
     void lock() {
         enter();
         while (word_.exchange(1, std::memory_order_acquire) != 0) {
-            while (word_.load(std::memory_order_relaxed) != 0) __builtin_ia32_pause();
+            while (word_.load(std::memory_order_relaxed) != 0) port::spin_wait();
         }
     }
     [[nodiscard]] bool try_lock() {

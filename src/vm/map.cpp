@@ -75,12 +75,21 @@ Result<VirtAddr> AddressSpace::map_window(const WindowRequest& request) {
     if (request.pages.value == 0 || request.pages > range_.pages()) return Error::invalid_argument;
     if (!request.frames.page_aligned() || request.access == Access::none())
         return Error::invalid_argument;
-    VirtAddr at = request.address;
-    if (request.placement == Placement::first_fit)
-        at = TRY(first_fit(request.pages, page_size, request.address));
+    if (request.placement != Placement::first_fit) {
+        TRY(place_window(request, request.address));
+        return request.address;
+    }
+    for (;;) {
+        const VirtAddr at = TRY(first_fit(request.pages, page_size, request.address));
+        const auto placed = place_window(request, at);
+        if (placed) return at;
+        if (placed.error() != Error::already_mapped) return placed.error();
+    }
+}
+
+Result<void> AddressSpace::place_window(const WindowRequest& request, VirtAddr at) {
     const VirtRange range{at, at + request.pages.bytes()};
     TRY(check(range));
-
     Transaction transaction(*this, range, Detach::yes);
     if (request.placement != Placement::replace) TRY(transaction.look(must_be_hole));
     const LeafOptions options{.intent = {Ceiling::of(request.access), Origin::window, true},
@@ -96,7 +105,7 @@ Result<VirtAddr> AddressSpace::map_window(const WindowRequest& request) {
                            options);
     });
     transaction.commit(released);
-    return at;
+    return {};
 }
 
 Result<void> AddressSpace::unmap(VirtRange range) {

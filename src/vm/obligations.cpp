@@ -7,7 +7,7 @@
 namespace vm {
 
 void Obligations::own_table(TableDescriptor* table, VirtRange range) {
-    flush(range);
+    owe(range);
     tables_changed_ = true;
     table->next = tables_;
     tables_ = table;
@@ -41,8 +41,14 @@ void dismantle(TableDescriptor* table, Obligations::Freed& freed) {
 
 } // namespace
 
-Obligations::Freed Obligations::meet(const AddressSpace& space) {
-    if (!hull_.empty()) port::flush({&space, hull_, tables_changed_});
+void Obligations::flush(AddressSpace& space) {
+    if (hull_.empty()) return;
+    port::flush({&space, hull_, tables_changed_});
+    hull_ = {};
+}
+
+Obligations::Freed Obligations::release() {
+    require(hull_.empty(), "freed before the flush");
     while (frames_.value != 0) {
         const PhysAddr frame = frames_;
         frames_ = PhysAddr{std::uint64_t{frame_record(frame).next} << page_bits};

@@ -13,20 +13,23 @@ namespace vm {
 class Obligations {
 public:
     /// Present translations in the range lost rights or changed target.
-    void flush(VirtRange range);
+    void owe(VirtRange range);
     /// A frame (block) that was replaced; its reference is dropped after the flush.
     void own_frame(PhysAddr frame);
     /// A table that was unlinked, with all below it; it mapped `range`.
     void own_table(TableDescriptor* table, VirtRange range);
-    bool any() const { return !hull_.empty() || frames_.value != 0; }
-    /// Flushes, then frees.
+    /// Whether there is something to release.
+    bool any() const { return frames_.value != 0 || tables_ != nullptr; }
+    /// Meets what is owed to the CPUs' TLBs. Under the locks of the changed tables.
+    void flush(AddressSpace& space);
+    /// Frees what was replaced. After `flush`, without locks.
     struct Freed {
         std::uint64_t charge = 0;    ///< of the dismantled tables and of what stood in them, pages
         std::uint64_t anonymous = 0; ///< private frames
         std::uint64_t tables = 0;
         std::uint64_t reclaimable = 0; ///< of the tables, those that were empty
     };
-    Freed meet(const AddressSpace& space);
+    Freed release();
 
 private:
     VirtRange hull_{}; ///< of all that must be flushed
@@ -35,7 +38,7 @@ private:
     TableDescriptor* tables_ = nullptr; ///< chained through TableDescriptor::next
 };
 
-inline void Obligations::flush(VirtRange range) {
+inline void Obligations::owe(VirtRange range) {
     if (hull_.empty()) {
         hull_ = range;
     } else {

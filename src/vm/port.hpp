@@ -24,6 +24,10 @@ extern std::uintptr_t direct_map;
 /// Number of the CPU that runs this. The caller can't move to another CPU meanwhile.
 unsigned cpu();
 
+/// One turn of a wait for another CPU: a pause, and the answer to flushes that others asked of this
+/// CPU meanwhile. Takes no lock.
+void spin_wait();
+
 /// Fills one page at `page` (page-aligned, in the direct map) with zeros.
 void zero_page(void* page);
 /// Copies one page; both page-aligned, in the direct map.
@@ -36,13 +40,15 @@ bool mirrored_roots();
 
 /// What must be flushed before replaced frames and tables may be reused.
 struct FlushRequest {
-    const AddressSpace* space; ///< whose translations; the kernel's own for its half
-    VirtRange range;           ///< page-granular, not empty
-    bool tables;               ///< entries that refer to tables changed as well, so
-                               ///< paging-structure caches count (SDM 4.10.4)
+    AddressSpace* space; ///< whose translations; the kernel's own for its half
+    VirtRange range;     ///< page-granular, not empty
+    bool tables;         ///< entries that refer to tables changed as well, so
+                         ///< paging-structure caches count (SDM 4.10.4)
 };
 /// Returns when no CPU can use a translation (or cached table reference) of the range that was
-/// made before the call. Called without any lock of the map held by others that wait for this CPU.
+/// made before the call, and every CPU that may read the space's tables without a lock has let go
+/// of the pointers that it held: who was interrupted, or waited, starts its walk again. Called
+/// under the locks of the changed tables, so that nobody maps the range again before it is flushed.
 void flush(const FlushRequest& request);
 
 /// Pages of the kernel's half were mapped and populated, and are about to be used by pointer. The

@@ -12,14 +12,14 @@ namespace vm {
 namespace {
 
 bool is_free(const TableDescriptor& table, unsigned index) {
-    return (table.free[index / 64] >> (index % 64) & 1) != 0;
+    return (table.free_word(index / 64) >> (index % 64) & 1) != 0;
 }
 
 /// Number of slots from `first` on that are alike (empty or not), at most to the table's end.
 unsigned alike_from(const TableDescriptor& table, unsigned first, bool empty) {
     unsigned at = first;
     while (at < table_entries) {
-        const std::uint64_t word = empty ? ~table.free[at / 64] : table.free[at / 64];
+        const std::uint64_t word = empty ? ~table.free_word(at / 64) : table.free_word(at / 64);
         const std::uint64_t rest = word >> (at % 64);
         if (rest != 0) return at + static_cast<unsigned>(std::countr_zero(rest)) - first;
         at = (at / 64 + 1) * 64;
@@ -33,7 +33,8 @@ unsigned empty_below(const TableDescriptor& table, unsigned end) {
     while (at != 0) {
         const unsigned word = (at - 1) / 64;
         const unsigned bits = at - word * 64;
-        const auto ones = static_cast<unsigned>(std::countl_one(table.free[word] << (64 - bits)));
+        const auto ones =
+            static_cast<unsigned>(std::countl_one(table.free_word(word) << (64 - bits)));
         if (ones < bits) return end - at + ones;
         at = word * 64;
     }
@@ -44,8 +45,8 @@ unsigned empty_below(const TableDescriptor& table, unsigned end) {
 unsigned find_empty(const TableDescriptor& table, unsigned first, unsigned count) {
     constexpr unsigned words = table_entries / 64;
     for (unsigned word = first / 64; word < words; ++word) {
-        std::uint64_t low = table.free[word];
-        std::uint64_t high = word + 1 < words ? table.free[word + 1] : 0;
+        std::uint64_t low = table.free_word(word);
+        std::uint64_t high = word + 1 < words ? table.free_word(word + 1) : 0;
         if (word == first / 64) low &= ~0ULL << (first % 64);
         // After each step a bit says that this slot and the next `have` - 1 are empty.
         for (unsigned have = 1; have < count && low != 0;) {
@@ -61,8 +62,8 @@ unsigned find_empty(const TableDescriptor& table, unsigned first, unsigned count
 
 /// Pages free at the start of a table's span. Emptied tables in it are as free as empty slots.
 std::uint64_t leading_pages(const TableRef& table) {
-    if (table.level == 1 && ~table.descriptor->free[0] != 0)
-        return static_cast<std::uint64_t>(std::countr_one(table.descriptor->free[0]));
+    if (table.level == 1 && ~table.descriptor->free_word(0) != 0)
+        return static_cast<std::uint64_t>(std::countr_one(table.descriptor->free_word(0)));
     std::uint64_t pages = 0;
     for (unsigned index = 0; index < table_entries; ++index) {
         const unsigned empty = alike_from(*table.descriptor, index, true);
@@ -81,8 +82,8 @@ std::uint64_t leading_pages(const TableRef& table) {
 /// Pages free at the end of a table's span.
 std::uint64_t trailing_pages(const TableRef& table) {
     constexpr unsigned last_word = table_entries / 64 - 1;
-    if (table.level == 1 && ~table.descriptor->free[last_word] != 0)
-        return static_cast<std::uint64_t>(std::countl_one(table.descriptor->free[last_word]));
+    if (table.level == 1 && ~table.descriptor->free_word(last_word) != 0)
+        return static_cast<std::uint64_t>(std::countl_one(table.descriptor->free_word(last_word)));
     std::uint64_t pages = 0;
     for (unsigned end = table_entries; end != 0; --end) {
         const unsigned empty = empty_below(*table.descriptor, end);
@@ -100,8 +101,9 @@ std::uint64_t trailing_pages(const TableRef& table) {
 
 class Search {
 public:
-    Search(std::uint64_t bytes, std::uint64_t alignment, VirtRange within)
-        : bytes_(bytes), alignment_(alignment), within_(within), run_(within.start) {}
+    Search(std::uint64_t bytes, std::uint64_t alignment, VirtRange within, bool lowers = true)
+        : bytes_(bytes), alignment_(alignment), within_(within), lowers_(lowers),
+          run_(within.start) {}
 
     /// Looks through what `table` maps at or above where the search stands. True when found.
     bool visit(const TableRef& table) {
@@ -127,7 +129,7 @@ public:
             if (visit_slot(table, index)) return true;
             ++index;
         }
-        if (first == 0 && from == table.base) lower_promise(table);
+        if (first == 0) lower_promise(table);
         return false;
     }
     VirtAddr found() const { return run_; }
@@ -157,7 +159,7 @@ private:
         }
         const TableRef child = table.below(entry, index);
         if (child.descriptor->live == 0) return extend(end);
-        const std::uint64_t most = child.descriptor->longest.load(std::memory_order_relaxed);
+        const std::uint64_t most = child.descriptor->longest.pages();
         if (most >= bytes_ >> page_bits) return visit(child);
         // Too small inside; what is free at its two ends may still join its neighbours.
         if (most == 0) {
@@ -185,19 +187,22 @@ private:
     }
     void restart(VirtAddr at) { run_ = std::max(at, within_.start); }
 
-    /// Nothing fitted in all of the table: it promises less from now on.
+    /// Nothing fitted in all of the table: it promises less from now on, if that is still so.
     void lower_promise(const TableRef& table) const {
+        if (!lowers_ || table.base < within_.start) return;
         const std::uint64_t wanted = (bytes_ + alignment_ - page_size) >> page_bits;
-        std::atomic<std::uint64_t>& longest = table.descriptor->longest;
-        std::uint64_t promise = longest.load(std::memory_order_relaxed);
-        while (promise >= wanted &&
-               !longest.compare_exchange_weak(promise, wanted - 1, std::memory_order_relaxed)) {
-        }
+        Promise& longest = table.descriptor->longest;
+        if (longest.pages() < wanted) return;
+        const std::uint64_t marked = longest.mark();
+        Search again(bytes_, alignment_, {table.base, table.base + level_size(table.level + 1)},
+                     false);
+        if (!again.visit(table)) longest.lower(marked, wanted - 1);
     }
 
     const std::uint64_t bytes_;
     const std::uint64_t alignment_;
     const VirtRange within_;
+    const bool lowers_;
     VirtAddr run_; ///< start of the free run that reaches where the search stands
 };
 

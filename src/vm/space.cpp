@@ -10,6 +10,8 @@ namespace vm {
 
 namespace {
 constinit AddressSpace kernel;
+/// The kernel's own is 0.
+constinit std::atomic<std::uint64_t> last_number{0};
 } // namespace
 
 AddressSpace& kernel_space() { return kernel; }
@@ -35,6 +37,7 @@ Result<void> AddressSpace::create() {
         return root.error();
     }
     root_ = (*root)->frame;
+    translations_.number = last_number.fetch_add(1, std::memory_order_relaxed) + 1;
     tables_.store(root_pages(), std::memory_order_relaxed);
     // The upper half is the kernel's, in every root: neither counted here nor ever free.
     copy_kernel_half(kernel.root_, root_);

@@ -7,6 +7,7 @@
 #include "vm/commit.hpp"
 #include "vm/entry.hpp"
 #include "vm/port.hpp"
+#include "vm/translations.hpp"
 
 #include <optional>
 #include <span>
@@ -121,6 +122,8 @@ public:
     unsigned levels() const { return levels_; }
     bool is_kernel() const { return kernel_; }
     VirtRange range() const { return range_; }
+    /// Who may hold translations of it. Beside the map: for the machine and for Visit.
+    Translations& translations() const { return translations_; }
     Account& account() { return account_; }
     const Account& account() const { return account_; }
 
@@ -143,6 +146,7 @@ private:
     }
     Result<void> check(VirtRange range) const;
     Result<void> place(VirtRange range, Entry entry, bool replace);
+    Result<void> place_window(const WindowRequest& request, VirtAddr at);
     /// Gives back the emptied tables above `address` when more than a few are kept.
     void prune(VirtAddr address);
     /// Makes one page's frame as `access` (or, with `force`, populate) needs it.
@@ -153,6 +157,7 @@ private:
     bool kernel_ = false;
     VirtRange range_{};
     Account account_{};
+    mutable Translations translations_;
     std::atomic<std::uint64_t> anonymous_{0};
     std::atomic<std::uint64_t> tables_{0};
     std::atomic<std::uint64_t> faults_{0};

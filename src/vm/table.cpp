@@ -68,7 +68,7 @@ void give_descriptor(TableDescriptor* descriptor) {
 void initialise(TableDescriptor& descriptor, PhysAddr frame, Level level) {
     descriptor.level = static_cast<std::uint8_t>(level);
     descriptor.frame = frame;
-    descriptor.longest.store(level_pages(level + 1), std::memory_order_relaxed);
+    descriptor.longest.reset(level_pages(level + 1));
     std::fill_n(descriptor.free, std::size(descriptor.free), ~0ULL);
     frame_record(frame).table = &descriptor;
 }

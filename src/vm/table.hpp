@@ -9,6 +9,7 @@
 #include "vm/entry.hpp"
 #include "vm/frames.hpp"
 #include "vm/lock.hpp"
+#include "vm/published.hpp"
 
 #include <atomic>
 
@@ -35,31 +36,64 @@ private:
 };
 static_assert(sizeof(Slot) == sizeof(Entry));
 
-/// Beside each table. Everything but `stale` is read and written under `lock`, or as a hint.
+/// How many pages the longest free run in a table's span may have: perhaps too many, never too few.
+/// Whoever frees something raises it to the whole span, a search that finds it wrong lowers it;
+/// neither holds the locks of all the tables above. So a search lowers in three steps: it leaves
+/// its mark, looks again, and puts the lower number only if its mark still stands. Who frees after
+/// the mark takes it away; what was freed before is seen by the second look.
+class Promise {
+public:
+    /// Before the table is linked.
+    void reset(std::uint64_t pages) { word_.store(pages, std::memory_order_relaxed); }
+    std::uint64_t pages() const { return word_.load(std::memory_order_relaxed) & pages_mask; }
+    /// Called after the bitmap says what was freed, and a full barrier.
+    void raise(std::uint64_t pages) {
+        if (word_.load(std::memory_order_relaxed) != pages)
+            word_.store(pages, std::memory_order_relaxed);
+    }
+    /// Leaves this CPU's mark, and gives the word as it stands with it. A full barrier.
+    std::uint64_t mark() {
+        const std::uint64_t mine = std::uint64_t{port::cpu() + 1} << pages_bits;
+        std::uint64_t old = word_.load(std::memory_order_relaxed);
+        while (!word_.compare_exchange_weak(old, (old & pages_mask) | mine)) {
+        }
+        return (old & pages_mask) | mine;
+    }
+    /// Puts `pages` if the mark still stands.
+    void lower(std::uint64_t marked, std::uint64_t pages) {
+        word_.compare_exchange_strong(marked, pages, std::memory_order_relaxed);
+    }
+
+private:
+    static constexpr unsigned pages_bits = 46; ///< a root of 5 levels maps 2^45 pages
+    static constexpr std::uint64_t pages_mask = (1ULL << pages_bits) - 1;
+    std::atomic<std::uint64_t> word_{0};
+};
+
+/// Beside each table. Written under `lock`, but for `longest`; read without it by searches.
 struct alignas(64) TableDescriptor {
     SpinLock<Rank::table> lock;
-    std::uint16_t live = 0; ///< entries that are not empty
+    Published<std::uint16_t> live; ///< entries that are not empty
     std::uint8_t level = 0;
     std::atomic<bool> stale{false}; ///< unlinked: whoever waited for the lock starts again
     std::uint32_t references = 1;   ///< parent entries
     PhysAddr frame{};
     TableDescriptor* next = nullptr;     ///< free list; tables that wait for their flush
     TableDescriptor* previous = nullptr; ///< free list
-    /// No run of free pages in this table's span is longer. May promise too much, never too
-    /// little: unmap raises it, a search that finds it wrong lowers it.
-    std::atomic<std::uint64_t> longest{0};
+    Promise longest;
     /// Bit i: slot i is empty, so all that it maps is free.
-    std::uint64_t free[table_entries / 64]{};
+    Published<std::uint64_t> free[table_entries / 64]{};
 
+    std::uint64_t free_word(unsigned word) const { return free[word]; }
     /// Marks slot `index` as empty or not. Precondition: it was the opposite.
     void mark(unsigned index, bool empty) {
         live = static_cast<std::uint16_t>(empty ? live - 1 : live + 1);
-        free[index / 64] ^= 1ULL << (index % 64);
+        free[index / 64] = free[index / 64] ^ 1ULL << (index % 64);
     }
     /// Marks all slots of an empty table as not empty.
     void mark_full() {
         live = table_entries;
-        for (std::uint64_t& word : free) word = 0;
+        for (Published<std::uint64_t>& word : free) word = 0;
     }
 };
 static_assert(sizeof(TableDescriptor) == 128);

@@ -35,7 +35,11 @@ void Transaction::lock_top() {
             shift -= level_bits;
         }
         TableDescriptor& descriptor = *frame_record(table).table;
-        descriptor.lock.lock();
+        if (!descriptor.lock.try_lock()) {
+            // The wait may acknowledge a flush, and the table be gone: no pointer outlives it.
+            port::spin_wait();
+            continue;
+        }
         const bool linked_below =
             shift > page_bits && differing >> shift == 0 && descends(slot().load(), shift);
         if (!descriptor.stale.load(std::memory_order_relaxed) && !linked_below) {
@@ -152,7 +156,7 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     reserved_ = made->next;
     made->next = nullptr;
     made->level = static_cast<std::uint8_t>(table.level - 1);
-    made->longest.store(entry.empty() ? level_pages(table.level) : 0, std::memory_order_relaxed);
+    made->longest.reset(entry.empty() ? level_pages(table.level) : 0);
     const TableRef child = table_at(made->frame, table.level - 1, table.address_of(index));
     if (!entry.empty()) {
         for (unsigned at = 0; at < table_entries; ++at) child.slots[at].store(entry);
@@ -201,6 +205,8 @@ void Transaction::raise_promises() {
 void Transaction::commit(std::uint64_t released) {
     require(applied_ && reserved_ == nullptr, "a transaction reserved more than it used");
     if (freed_) raise_promises();
+    // Under the locks: who maps the range next must not meet translations of what was there.
+    obligations_.flush(space_);
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
     if (anonymous_ != 0) {
@@ -211,7 +217,7 @@ void Transaction::commit(std::uint64_t released) {
         if (released != 0) space_.account_.release({released});
         return;
     }
-    const auto freed = obligations_.meet(space_);
+    const auto freed = obligations_.release();
     released += freed.charge;
     if (freed.tables != 0) {
         space_.anonymous_.fetch_sub(freed.anonymous, std::memory_order_relaxed);

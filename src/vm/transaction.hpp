@@ -5,7 +5,7 @@
 //   look       `look(visitor)`: check every entry, add up what the change will cost
 //   reserve    tables and charge, before the first change: from here on nothing can fail
 //   apply      `apply(change)`: split what is covered in part, change what is covered whole
-//   commit     unlock, flush once, then free what was replaced
+//   commit     flush once, unlock, then free what was replaced
 //
 // A transaction that is destroyed before `apply` leaves everything as it was.
 #pragma once
@@ -67,7 +67,7 @@ public:
         applied_ = true;
     }
 
-    /// Unlocks, flushes, frees what was replaced, and gives back `released` pages of charge and
+    /// Flushes, unlocks, frees what was replaced, and gives back `released` pages of charge and
     /// those of detached tables and all below them.
     void commit(std::uint64_t released = 0);
 
@@ -109,10 +109,7 @@ private:
     static void unlock_below(const TableRef& table, VirtRange range);
     /// Lets a table promise its whole span again, since something in it became free.
     static void raise_promise(const TableRef& table) {
-        const std::uint64_t whole = level_pages(table.level + 1);
-        std::atomic<std::uint64_t>& longest = table.descriptor->longest;
-        if (longest.load(std::memory_order_relaxed) != whole)
-            longest.store(whole, std::memory_order_relaxed);
+        table.descriptor->longest.raise(level_pages(table.level + 1));
     }
     /// The same for all tables above the topmost locked one.
     void raise_promises();
@@ -143,7 +140,7 @@ inline void Transaction::put(const TableRef& table, unsigned index, Entry old, E
     if (old.present()) {
         slot.exchange(now);
         if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
-            obligations_.flush(where.range);
+            obligations_.owe(where.range);
     } else {
         slot.store(now);
     }
@@ -215,7 +212,10 @@ void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& split
             apply_in(split(table, index, entry), where.range, splits, change);
         }
     }
-    if (freed_) raise_promise(table);
+    if (freed_) {
+        std::atomic_thread_fence(std::memory_order_seq_cst); // the bitmap first: see Promise
+        raise_promise(table);
+    }
     if (table.level == space_.levels_) {
         mirror(table, table.index_of(range.start), last);
     } else {

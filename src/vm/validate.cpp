@@ -68,7 +68,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth)
         }
     }
     if (!top && live != descriptor.live) truth.problem = "the live count is wrong";
-    if (!top && descriptor.longest.load() < runs.longest)
+    if (!top && descriptor.longest.pages() < runs.longest)
         truth.problem = "a table promises less than it has free";
     return runs;
 }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstring>
 #include <limits>
+#include <thread>
 
 namespace shim {
 
@@ -58,6 +59,8 @@ std::uintptr_t direct_map = shim::direct_map_base;
 unsigned cpu() { return shim::this_cpu; }
 
 bool mirrored_roots() { return shim::Machine::current().options().mirrored_roots; }
+
+void spin_wait() { std::this_thread::yield(); }
 
 void zero_page(void* page) {
     if (reinterpret_cast<std::uintptr_t>(page) % page_size != 0) panic("zero_page not aligned");

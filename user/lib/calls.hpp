@@ -93,6 +93,21 @@ inline Result<void> sleep(std::uint64_t nanoseconds) {
 inline Result<std::uint64_t> thread_priority(abi::Handle thread, std::uint64_t priority) {
     return checked(system_call<Call::thread_priority>(thread, priority));
 }
+/// The processor that runs a thread, or ran it last; no_handle: the calling thread's.
+inline Result<std::uint64_t> thread_processor(abi::Handle thread) {
+    return checked(system_call<Call::thread_affinity>(thread, 0, 0));
+}
+/// Says which processors may run a thread: see abi::processor_set_bytes.
+inline Result<std::uint64_t> thread_affinity(abi::Handle thread,
+                                             std::span<const std::uint8_t> processors) {
+    return checked(
+        system_call<Call::thread_affinity>(thread, processors.data(), processors.size()));
+}
+inline Result<abi::MachineInfo> machine_info() {
+    abi::MachineInfo info{};
+    TRY(checked(system_call<Call::machine_info>(&info, sizeof info)));
+    return info;
+}
 /// Nanoseconds since boot.
 inline std::uint64_t clock() { return static_cast<std::uint64_t>(system_call<Call::clock>()); }
 

@@ -169,6 +169,43 @@ int child_touch_after_unmap(Arguments) {
     return *memory_at(*page) + 3;
 }
 
+/// Two threads write a page, one on each processor if there are two, while it becomes read-only.
+int child_write_while_protected(Arguments) {
+    const auto page = page_with(abi::access_read | abi::access_write);
+    if (!page) return 1;
+    auto write = [at = memory_at(*page)] {
+        for (;;) *at = *at + 1;
+    };
+    auto writer = user::Thread::start(write);
+    if (!writer) return 2;
+    (void)user::sleep(5'000'000);
+    if (!user::protect(*page, page_size, abi::access_read)) return 3;
+    (void)writer->join();
+    return 4;
+}
+
+/// Threads that map, touch and unmap for ever, on every processor. Ends with the status, or never.
+int child_busy(Arguments words) {
+    const auto work = [](void*) {
+        for (;;) {
+            const auto memory = user::map(3 * page_size);
+            if (!memory) continue;
+            for (std::uint64_t at = 0; at < 3 * page_size; at += page_size)
+                *memory_at(*memory + at) = 1;
+            (void)user::unmap(*memory, 3 * page_size);
+        }
+    };
+    for (int i = 0; i < 6; ++i) {
+        auto thread = user::Thread::start(i % 3 == 2 ? spin_for_ever : +work, nullptr);
+        if (!thread) return 1;
+        new (user::allocate(sizeof(user::Thread))) user::Thread(std::move(*thread));
+    }
+    (void)user::sleep(10'000'000);
+    const int status = number_of(words[0]);
+    if (status != 0) user::process_exit(status);
+    for (;;) (void)user::sleep(1'000'000'000);
+}
+
 void overflow(void*) {
     for (;;) asm volatile("pushq $0" : : : "memory");
 }
@@ -244,6 +281,8 @@ constexpr Role roles[] = {
     {"write-text", 0, child_write_text},
     {"run-data", 0, child_run_data},
     {"touch-after-unmap", 0, child_touch_after_unmap},
+    {"write-while-protected", 0, child_write_while_protected},
+    {"busy", 1, child_busy},
     {"thread-overflow", 0, child_thread_overflow},
     {"strange-flags", 0, child_strange_flags},
     {"fs-base", 0, child_fs_base},

@@ -2,15 +2,16 @@
 // Every `fault KIND`: ends the process that does it, with the right status, and nothing else.
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 namespace selftest {
 namespace {
 
 void fault(std::string_view kind) {
     const std::string_view words[] = {"fault", kind};
-    const auto before = REQUIRE(user::memory_info());
+    const auto before = REQUIRE(settled_memory());
     EXPECT_EQUAL(REQUIRE(user::run(words)), fault_status);
-    const auto after = REQUIRE(user::memory_info());
+    const auto after = REQUIRE(settled_memory(before));
     EXPECT_EQUAL(after.anonymous, before.anonymous);
     EXPECT_EQUAL(after.committed, before.committed);
 }

@@ -90,5 +90,6 @@ extern const Suite notifications_suite;
 extern const Suite kill_suite;
 extern const Suite scheduling_suite;
 extern const Suite runtime_suite;
+extern const Suite processors_suite;
 
 } // namespace selftest

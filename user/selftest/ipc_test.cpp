@@ -5,6 +5,7 @@
 #include "user/lib/thread.hpp"
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 #include <array>
 #include <atomic>
@@ -69,6 +70,7 @@ void words_there_and_back() {
 }
 
 void receiver_first() {
+    const OnOneProcessor pinned;
     const OwnedHandle endpoint = make_endpoint();
     auto serve = [&] {
         abi::Message message{};
@@ -87,6 +89,7 @@ void receiver_first() {
 }
 
 void callers_in_order() {
+    const OnOneProcessor pinned;
     const OwnedHandle endpoint = make_endpoint();
     std::array<std::optional<Caller>, 4> callers;
     for (std::size_t i = 0; i < callers.size(); ++i) {
@@ -244,6 +247,7 @@ void partner_dies() {
 
 /// The only one who could receive is gone before the call.
 void nobody_can_receive() {
+    const OnOneProcessor pinned;
     const OwnedHandle endpoint = make_endpoint();
     const OwnedHandle send(REQUIRE(user::handle_duplicate(endpoint.get(), abi::right_send)));
     Caller waiting(send.get(), {});

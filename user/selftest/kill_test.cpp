@@ -2,6 +2,7 @@
 // Ending processes, whatever they do at that moment.
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 namespace selftest {
 namespace {
@@ -25,10 +26,11 @@ void kill_once(std::initializer_list<std::string_view> role, std::uint64_t nanos
 void kill_after(std::initializer_list<std::string_view> role, std::uint64_t nanoseconds,
                 std::span<const abi::Handle> extra = {}, Place place = {}) {
     kill_once(role, nanoseconds, extra, place);
-    const auto before = user::memory_info();
+    const auto before = settled_memory();
+    if (!expect_ok(before, "info", place)) return;
     kill_once(role, nanoseconds, extra, place);
-    const auto after = user::memory_info();
-    if (!expect_ok(before, "info", place) || !expect_ok(after, "info", place)) return;
+    const auto after = settled_memory(*before);
+    if (!expect_ok(after, "info", place)) return;
     expect_equal(static_cast<std::int64_t>(after->anonymous),
                  static_cast<std::int64_t>(before->anonymous), "anonymous memory", place);
     expect_equal(static_cast<std::int64_t>(after->committed),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Memory: lazy zeros, placement, sizes, discarding, giving back.
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 namespace selftest {
 namespace {
@@ -206,14 +207,14 @@ void partial_unmap() {
 void memory_comes_back() {
     constexpr std::uint64_t bytes = 16 * mebibyte;
     for (int round = 0; round < 3; ++round) {
-        const auto before = REQUIRE(user::memory_info());
+        const auto before = REQUIRE(settled_memory());
         const auto own = REQUIRE(user::process_info(abi::no_handle));
         const auto address = REQUIRE(user::map(bytes));
         for (std::uint64_t at = 0; at < bytes; at += page_size) *word_at(address + at) = at;
         const auto during = REQUIRE(user::memory_info());
         EXPECT(during.anonymous - before.anonymous >= bytes / 1024);
         REQUIRE(user::unmap(address, bytes));
-        const auto after = REQUIRE(user::memory_info());
+        const auto after = REQUIRE(settled_memory(before));
         EXPECT_EQUAL(after.anonymous, before.anonymous);
         EXPECT_EQUAL(after.free + after.reclaimable, before.free + before.reclaimable);
         EXPECT_EQUAL(REQUIRE(user::process_info(abi::no_handle)).anonymous, own.anonymous);

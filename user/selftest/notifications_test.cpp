@@ -4,6 +4,7 @@
 #include "user/lib/thread.hpp"
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 #include <atomic>
 
@@ -33,6 +34,7 @@ void impossible_bits() {
 }
 
 void waiter_wakes() {
+    const OnOneProcessor pinned;
     const OwnedHandle notification(REQUIRE(user::notification_create()));
     std::atomic<std::uint64_t> got{0};
     auto waiting = [&] {
@@ -49,6 +51,7 @@ void waiter_wakes() {
 
 /// Each signal wakes one waiter.
 void several_waiters() {
+    const OnOneProcessor pinned;
     const OwnedHandle notification(REQUIRE(user::notification_create()));
     std::atomic<std::uint64_t> sum{0};
     auto waiting = [&] {

@@ -3,6 +3,7 @@
 #include "user/lib/thread.hpp"
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 #include <atomic>
 
@@ -27,6 +28,7 @@ void spin_for(std::uint64_t nanoseconds) {
 }
 
 void equal_ones_take_turns() {
+    const OnOneProcessor pinned;
     Spinner first;
     Spinner second;
     auto a = REQUIRE(user::Thread::start(first));
@@ -60,6 +62,7 @@ void spinning_process_starves_nobody() {
 
 /// A thread of higher priority that wakes takes the processor from one that spins.
 void sleeper_preempts() {
+    const OnOneProcessor pinned;
     Spinner low;
     auto spinner = REQUIRE(user::Thread::start(low, abi::priority_default - 4));
     for (int i = 0; i < 10; ++i) {

@@ -13,7 +13,7 @@ constexpr const selftest::Suite* suites[] = {
     &selftest::maps_suite,       &selftest::threads_suite,       &selftest::registers_suite,
     &selftest::ipc_suite,        &selftest::notifications_suite, &selftest::kill_suite,
     &selftest::scheduling_suite, &selftest::spawn_suite,         &selftest::elf_suite,
-    &selftest::limits_suite,     &selftest::faults_suite,
+    &selftest::limits_suite,     &selftest::faults_suite,        &selftest::processors_suite,
 };
 
 const selftest::Suite* find_suite(std::string_view name) {

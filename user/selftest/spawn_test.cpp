@@ -3,6 +3,7 @@
 #include "user/lib/program.hpp"
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 #include <array>
 
@@ -210,15 +211,16 @@ void lasting_processes_are_independent() {
 
 /// After a thousand processes memory is what it was.
 void thousand_spawns() {
+    const OnOneProcessor pinned;
     const std::string_view words[] = {"true"};
     for (int i = 0; i < 20; ++i) EXPECT_EQUAL(REQUIRE(user::run(words)), 0);
-    const auto before = REQUIRE(user::memory_info());
+    const auto before = REQUIRE(settled_memory());
     for (int i = 0; i < 1000; ++i) {
         const auto status = user::run(words);
         if (!expect_ok(status, "spawn")) return;
         EXPECT_EQUAL(*status, 0);
     }
-    const auto after = REQUIRE(user::memory_info());
+    const auto after = REQUIRE(settled_memory(before));
 #define TABULA_COMPARE_FIELD(name, words)                                                          \
     expect_equal(static_cast<std::int64_t>(after.name), static_cast<std::int64_t>(before.name),    \
                  words " after 1,000 spawns");
@@ -235,10 +237,11 @@ void start_and_end_many() {
 
 /// Many at once, then none. Kernel stacks that are kept for reuse are there after the first time.
 void many_at_once() {
+    const OnOneProcessor pinned;
     start_and_end_many();
-    const auto before = REQUIRE(user::memory_info());
+    const auto before = REQUIRE(settled_memory());
     start_and_end_many();
-    const auto after = REQUIRE(user::memory_info());
+    const auto after = REQUIRE(settled_memory(before));
     EXPECT_EQUAL(after.anonymous, before.anonymous);
     EXPECT_EQUAL(after.committed, before.committed);
 }

@@ -4,6 +4,7 @@
 #include "user/lib/thread.hpp"
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 #include <array>
 #include <atomic>
@@ -92,6 +93,7 @@ void sleeping() {
 
 /// Sleepers wake in the order of their times.
 void sleeping_in_order() {
+    const OnOneProcessor pinned;
     std::array<int, 3> order{};
     std::atomic<unsigned> count{0};
     struct Sleeper {
@@ -119,6 +121,7 @@ void sleeping_in_order() {
 
 /// Two threads that yield take turns.
 void yielding() {
+    const OnOneProcessor pinned;
     std::atomic<bool> stop{false};
     std::atomic<std::uint64_t> turns{0};
     auto work = [&] {
@@ -137,6 +140,7 @@ void yielding() {
 
 /// Of two that can run, the one of higher priority does.
 void priorities() {
+    const OnOneProcessor pinned;
     std::array<int, 2> order{};
     std::atomic<unsigned> count{0};
     struct Worker {
@@ -188,14 +192,15 @@ void exit_ends_all_threads() { EXPECT_EQUAL(REQUIRE(run_child({"exit-with-thread
 
 /// A thread's end gives back what it cost.
 void threads_cost_nothing_afterwards() {
+    const OnOneProcessor pinned;
     const auto run_one = [] {
         auto thread = REQUIRE(Thread::start([](void*) {}, nullptr));
         REQUIRE(thread.join());
     };
     for (int i = 0; i < 10; ++i) run_one();
-    const auto before = REQUIRE(user::memory_info());
+    const auto before = REQUIRE(settled_memory());
     for (int i = 0; i < 500; ++i) run_one();
-    const auto after = REQUIRE(user::memory_info());
+    const auto after = REQUIRE(settled_memory(before));
     EXPECT_EQUAL(after.kernel, before.kernel);
     EXPECT_EQUAL(after.committed, before.committed);
     EXPECT_EQUAL(after.anonymous, before.anonymous);

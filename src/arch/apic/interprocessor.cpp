@@ -4,7 +4,9 @@
 
 #include "arch/apic/local_apic.hpp"
 #include "arch/cpu/area.hpp"
+#include "arch/memory/translation.hpp"
 #include "arch/trap/interrupts.hpp"
+#include "proc/port.hpp"
 
 namespace arch {
 
@@ -15,8 +17,15 @@ void send_interrupt(unsigned cpu, unsigned vector) {
 void send_nmi(unsigned cpu) { local_apic::send(cpu_areas[cpu]->apic_id, local_apic::command_nmi); }
 
 void initialise_interprocessor_interrupts() {
-    set_interrupt_handler(vector_reschedule, [] { ++this_cpu().reschedules; });
-    set_interrupt_handler(vector_flush, [] { ++this_cpu().flush_requests; });
+    set_interrupt_handler(vector_reschedule, [] {
+        CpuArea& area = this_cpu();
+        ++area.reschedules;
+        if (area.thread != nullptr) proc::handle_reschedule(); // else it only wakes
+    });
+    set_interrupt_handler(vector_flush, [] {
+        ++this_cpu().flush_requests;
+        answer_flushes();
+    });
 }
 
 } // namespace arch

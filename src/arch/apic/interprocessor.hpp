@@ -10,7 +10,7 @@ void send_interrupt(unsigned cpu, unsigned vector);
 /// The same with a non-maskable interrupt. Two may arrive as one.
 void send_nmi(unsigned cpu);
 
-/// Gives vector_reschedule and vector_flush handlers that count.
+/// Gives vector_reschedule and vector_flush their handlers.
 void initialise_interprocessor_interrupts();
 
 } // namespace arch

@@ -15,6 +15,10 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace vm {
+struct Translations;
+} // namespace vm
+
 namespace proc {
 class Thread;
 } // namespace proc
@@ -45,14 +49,15 @@ struct alignas(page_size) CpuArea {
     std::uint64_t user_stack = 0; ///< scratch of the system-call entry
     proc::Thread* thread = nullptr;
     std::uint32_t number = 0;
-    std::uint8_t user_return_work = 0; ///< proc::before_user_return is wanted
-    bool fsgsbase = false;             ///< user code may change FS and GS base
-    bool smap = false;                 ///< user memory is out of reach without STAC
-    bool guarded = false;              ///< entered and left by guarded_entry.S
-    bool separates = false;            ///< spaces are separated by separate_spaces()
-    std::uint64_t root = 0;            ///< CR3 as loaded
-    std::uint64_t alarm = ~0ULL;       ///< nanoseconds; ~0: none
-    std::uint64_t clock_start = 0;     ///< what this CPU's TSC showed when time began
+    std::uint8_t user_return_work = 0;        ///< proc::before_user_return is wanted
+    bool fsgsbase = false;                    ///< user code may change FS and GS base
+    bool smap = false;                        ///< user memory is out of reach without STAC
+    bool guarded = false;                     ///< entered and left by guarded_entry.S
+    bool separates = false;                   ///< spaces are separated by separate_spaces()
+    std::uint64_t root = 0;                   ///< CR3 as loaded
+    vm::Translations* translations = nullptr; ///< of the space that is loaded
+    std::uint64_t alarm = ~0ULL;              ///< nanoseconds; ~0: none
+    std::uint64_t clock_start = 0;            ///< what this CPU's TSC showed when time began
     std::uint32_t apic_id = 0;
     InterruptStacks* stacks = nullptr;
 

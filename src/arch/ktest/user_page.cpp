@@ -2,9 +2,9 @@
 // User memory without a process.
 #include "arch/ktest/user_page.hpp"
 
-#include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/layout.hpp"
+#include "arch/memory/translation.hpp"
 #include "arch/trap/exception_table.hpp"
 
 namespace arch::ktest {
@@ -12,14 +12,12 @@ namespace {
 
 constinit UserPage* current = nullptr;
 
-void run_in(const vm::AddressSpace& space) { load_root(this_cpu(), space.root().value); }
-
 } // namespace
 
 Result<void> UserPage::create(vm::Access access) {
     TRY(space_.create());
     created_ = true;
-    run_in(space_);
+    run_space(space_);
     current = this;
     TRY(space_.map({.address = address, .pages = {1}, .placement = vm::Placement::fixed}));
     TRY(space_.populate(range));
@@ -31,7 +29,7 @@ Result<void> UserPage::create(vm::Access access) {
 UserPage::~UserPage() {
     if (!created_) return;
     current = nullptr;
-    run_in(vm::kernel_space());
+    run_space(vm::kernel_space());
     space_.destroy();
 }
 

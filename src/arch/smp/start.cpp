@@ -7,6 +7,7 @@
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu/vector_state.hpp"
 #include "arch/cpu_features.hpp"
+#include "arch/memory/translation.hpp"
 #include "arch/smp/waiting.hpp"
 #include "arch/time/clock.hpp"
 
@@ -60,6 +61,7 @@ void arch_start_processor(Start* offered) {
     if (!start.advance(Start::Stage::arrived, Start::Stage::comparing)) halt_for_ever();
     start.comparison.answer(start.stage, Start::Stage::abandoned);
     if (!start.advance(Start::Stage::comparing, Start::Stage::joined)) halt_for_ever();
+    join_kernel_space(); // not before: who is left out answers nobody
     wait_for_work();
 }
 

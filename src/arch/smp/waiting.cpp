@@ -33,7 +33,7 @@ void wait_for_work() {
             halt_until_interrupt();
         }
     }
-    while (true) halt_until_interrupt();
+    proc::run_cpu();
 }
 
 void begin_on(unsigned cpu, void (*function)()) {
@@ -46,7 +46,7 @@ bool run_on(unsigned cpu, void (*function)()) {
     const std::uint64_t start = proc::port::now();
     while (functions[cpu].load() != nullptr) {
         if (proc::port::now() - start > patience) return false;
-        asm volatile("pause");
+        vm::port::spin_wait();
     }
     return true;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Threads: their first stack contents, and the switch from one to another.
+#include "arch/apic/interprocessor.hpp"
 #include "arch/console/screen.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu/vector_state.hpp"
+#include "arch/memory/translation.hpp"
 #include "arch/trap/frame.hpp"
+#include "arch/trap/interrupts.hpp"
 #include "proc/port.hpp"
 
 namespace arch {
@@ -112,7 +115,7 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
         save_vector_state(from.vector_state);
         if (fsgsbase) save_bases(from);
     }
-    if (area.root != space.root().value) load_root(area, space.root().value);
+    run_space(space);
     area.kernel_stack = to.stack_top - 8;
     // Else traps arrive on the area's own stack, always the same.
     if (!area.guarded) [[likely]]
@@ -128,6 +131,8 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
     }
     arch_switch_stack(&from.stack_pointer, to.stack_pointer);
 }
+
+void send_reschedule(unsigned cpu) { send_interrupt(cpu, vector_reschedule); }
 
 void wait_for_interrupt() {
     screen::refresh();

@@ -2,6 +2,7 @@
 // Calls about the machine: console, memory figures, time, power.
 #include "proc/calls/calls.hpp"
 #include "proc/process.hpp"
+#include "proc/processor.hpp"
 #include "proc/resources.hpp"
 #include "proc/scheduler.hpp"
 #include "proc/user_memory.hpp"
@@ -65,6 +66,10 @@ Answer memory_info(std::uint64_t address, std::uint64_t bytes) {
     info.committed = kibibytes(vm::committed().value);
     info.commit_limit = kibibytes(vm::commit_limit().value);
     return copy_out_versioned(address, bytes, info);
+}
+
+Answer machine_info(std::uint64_t address, std::uint64_t bytes) {
+    return copy_out_versioned(address, bytes, abi::MachineInfo{.processors = processor_count()});
 }
 
 Answer clock() { return port::now(); }

@@ -2,7 +2,11 @@
 // Calls about threads.
 #include "proc/calls/calls.hpp"
 #include "proc/process.hpp"
+#include "proc/processor.hpp"
 #include "proc/scheduler.hpp"
+#include "proc/user_memory.hpp"
+
+#include <array>
 
 namespace proc::calls {
 
@@ -56,6 +60,26 @@ Answer thread_priority(std::uint64_t handle, std::uint64_t priority) {
         thread = TRY(current_process().handles().find<Thread>(handle, abi::right_control));
     if (priority > thread->process()->priority_maximum()) return Error::not_permitted;
     return std::uint64_t{set_priority(*thread, static_cast<unsigned>(priority))};
+}
+
+Answer thread_affinity(std::uint64_t handle, std::uint64_t address, std::uint64_t bytes) {
+    Ref<Thread> thread(port::current_thread());
+    if (handle != abi::no_handle) {
+        const std::uint32_t needed = bytes == 0 ? abi::right_inspect : abi::right_control;
+        thread = TRY(current_process().handles().find<Thread>(handle, needed));
+    }
+    const std::uint64_t processor = thread->cpu;
+    if (bytes == 0) return processor;
+    if (bytes > abi::processor_set_bytes) return Error::too_large;
+    std::array<std::uint8_t, abi::processor_set_bytes> bits{};
+    const UserRange range = TRY(UserRange::make(address, bytes));
+    TRY(range.copy_in(bits.data()));
+    vm::CpuSet cpus;
+    for (unsigned cpu = 0; cpu < vm::port::cpu_limit; ++cpu)
+        if ((bits[cpu / 8] >> (cpu % 8) & 1) != 0) cpus.add(cpu);
+    if (!any_processor_of(cpus)) return Error::invalid_argument;
+    set_affinity(*thread, cpus);
+    return processor;
 }
 
 } // namespace proc::calls

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// What tests need to know of a machine with several processors.
+#pragma once
+
+#include "user/lib/calls.hpp"
+
+#include <array>
+
+namespace selftest {
+
+using ProcessorSet = std::array<std::uint8_t, abi::processor_set_bytes>;
+
+/// The set of one.
+ProcessorSet only(std::uint64_t processor);
+/// All that there may be.
+inline constexpr ProcessorSet every_processor = [] {
+    ProcessorSet set{};
+    set.fill(0xff);
+    return set;
+}();
+
+/// Keeps the calling thread, and the threads and processes that it starts, on one processor for a
+/// scope: for tests of the order in which one processor runs its threads.
+class OnOneProcessor {
+public:
+    OnOneProcessor();
+    ~OnOneProcessor();
+    OnOneProcessor(const OnOneProcessor&) = delete;
+    OnOneProcessor& operator=(const OnOneProcessor&) = delete;
+};
+
+/// What memory_info tells now that whatever ended on other processors had time to be cleared away.
+Result<abi::MemoryInfo> settled_memory();
+/// The same, and as soon as it equals `goal`; waits for that at most a second.
+Result<abi::MemoryInfo> settled_memory(const abi::MemoryInfo& goal);
+
+} // namespace selftest
