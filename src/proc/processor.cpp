@@ -5,12 +5,12 @@
 namespace proc {
 
 constinit Processor processors[vm::port::cpu_limit];
+constinit std::atomic<unsigned> open_processors{0};
 
 namespace {
 
 constinit vm::CpuSet open;      ///< CPUs that run threads
 constinit vm::CpuSet idle_ones; ///< of these, those that are about to halt, or have
-constinit std::atomic<unsigned> open_count{0};
 
 constexpr unsigned nobody = vm::port::cpu_limit;
 
@@ -28,7 +28,7 @@ unsigned first_allowed(const vm::CpuSet& set, const Thread& thread) {
 void reset_processors() {
     open.clear();
     idle_ones.clear();
-    open_count.store(0);
+    open_processors.store(0);
 }
 
 void open_processor(Thread& idle) {
@@ -38,10 +38,8 @@ void open_processor(Thread& idle) {
     cpu.idle = &idle;
     cpu.running = &idle;
     open.add(number);
-    open_count.fetch_add(1);
+    open_processors.fetch_add(1);
 }
-
-unsigned processor_count() { return open_count.load(std::memory_order_relaxed); }
 
 bool any_processor_of(const vm::CpuSet& cpus) {
     bool found = false;
@@ -51,10 +49,11 @@ bool any_processor_of(const vm::CpuSet& cpus) {
 
 unsigned place(const Thread& thread) {
     const unsigned home = thread.cpu;
+    if (processor_count() == 1) return home;
     // While its stack is in use only the CPU that uses it can go on with it.
     if (thread.on_cpu.load(std::memory_order_acquire)) return home;
     const bool allowed = thread.affinity.contains(home) && open.contains(home);
-    if (allowed && (processor_count() == 1 || idle_ones.contains(home))) return home;
+    if (allowed && idle_ones.contains(home)) return home;
     const unsigned idle = first_allowed(idle_ones, thread);
     if (idle != nobody) return idle;
     if (allowed) return home;

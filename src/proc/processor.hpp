@@ -14,6 +14,13 @@ namespace proc {
 
 inline constexpr std::uint64_t never = ~0ULL;
 
+/// How a thread was switched away from.
+enum class Leaving : std::uint8_t {
+    waits,   ///< it goes on when it is picked again
+    ends,    ///< never
+    departs, ///< it is to go on on another CPU
+};
+
 /// All but `ready` and `running` is touched by the CPU itself only.
 struct alignas(64) Processor {
     vm::SpinLock<vm::Rank::run_queue> lock; ///< of `ready` and `running`
@@ -23,8 +30,8 @@ struct alignas(64) Processor {
     SleepQueue sleepers;
     unsigned number = 0;
     Thread* idle = nullptr;
-    Thread* previous = nullptr; ///< switched away from, to be let go of by its successor
-    bool departing = false;     ///< `previous` is to go on on another CPU
+    Thread* previous = nullptr;       ///< switched away from, to be let go of by its successor
+    Leaving leaving = Leaving::waits; ///< how `previous` left
     std::uint64_t slice_end = 0;
     std::uint64_t alarm = never; ///< what the alarm is set to
     bool give_way = false;       ///< something more urgent became ready
@@ -37,8 +44,9 @@ inline Processor& here() { return processors[vm::port::cpu()]; }
 void reset_processors();
 /// This CPU takes part from here on, with `idle` as the thread that runs when no other can.
 void open_processor(Thread& idle);
+extern std::atomic<unsigned> open_processors;
 /// How many take part.
-unsigned processor_count();
+inline unsigned processor_count() { return open_processors.load(std::memory_order_relaxed); }
 /// Whether one of the set takes part.
 bool any_processor_of(const vm::CpuSet& cpus);
 

@@ -1,86 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The scheduler: picking, switching, waking, time slices, the alarm.
+// The scheduler: giving way, waiting, waking, priorities, affinity, what interrupts do.
 #include "proc/scheduler.hpp"
 
 #include "proc/process.hpp"
-#include "proc/processor.hpp"
+#include "proc/switching.hpp"
 
 namespace proc {
 namespace {
-
-/// The alarm rings at `time` or earlier.
-void need_alarm(Processor& cpu, std::uint64_t time) {
-    if (time >= cpu.alarm) return;
-    cpu.alarm = time;
-    port::set_alarm(time);
-}
-
-/// Frees what a thread left that could not free its own stack.
-void reap(Thread& thread) {
-    thread.free_machine_state();
-    const Ref<Thread> last = Ref<Thread>::adopt(thread); // its own, see Thread::launch
-    thread.process()->reap_thread(thread, thread.code);
-}
-
-/// First thing that a thread does on its CPU, whether it comes back or is new: lets go of the one
-/// that was switched away from.
-void finish_switch() {
-    Processor& cpu = here();
-    Thread& previous = *cpu.previous;
-    // Whether it ends is looked at first: let go of, it may run elsewhere at once.
-    const bool ended = previous.state.load(std::memory_order_relaxed) == RunState::ended;
-    const bool departs = std::exchange(cpu.departing, false);
-    previous.on_cpu.store(false, std::memory_order_release);
-    if (ended) [[unlikely]]
-        reap(previous);
-    if (departs) [[unlikely]]
-        make_ready(previous);
-    if (!cpu.ready.empty() && processor_count() > 1) rouse_idle_processor();
-    const Thread& self = port::current_thread();
-    if (self.killed() || !self.affinity.contains(cpu.number)) [[unlikely]]
-        port::request_user_return_work();
-}
-
-void switch_to(Processor& cpu, Thread& next, std::uint64_t now) {
-    Thread& previous = port::current_thread();
-    next.state.store(RunState::running, std::memory_order_relaxed);
-    if (&next == &previous) return;
-    previous.time += now - previous.running_since;
-    next.running_since = now;
-    next.on_cpu.store(true, std::memory_order_relaxed);
-    cpu.previous = &previous;
-    port::set_current_thread(next);
-    port::switch_thread(previous.machine, next.machine, next.space());
-    finish_switch();
-}
-
-/// Takes the next thread to run out of the queue, or the idle thread; `contended` tells whether
-/// others want its turn. Under the queue's lock.
-Thread& pick(Processor& cpu, bool& contended) {
-    Thread* next = cpu.ready.pop();
-    if (next == nullptr) next = cpu.idle;
-    contended = next != cpu.idle && cpu.ready.highest() >= int{next->priority};
-    cpu.running = next;
-    return *next;
-}
-
-/// Runs `next` with a new time slice. The alarm ends it only if somebody waits for its end: else
-/// nothing rings.
-void run(Processor& cpu, Thread& next, bool contended) {
-    const std::uint64_t now = port::now();
-    cpu.give_way = false;
-    cpu.slice_end = now + time_slice;
-    if (contended) need_alarm(cpu, cpu.slice_end);
-    switch_to(cpu, next, now);
-}
-
-void run_next(Processor& cpu) {
-    bool contended = false;
-    cpu.lock.lock();
-    Thread& next = pick(cpu, contended);
-    cpu.lock.unlock();
-    run(cpu, next, contended);
-}
 
 /// Puts the running thread back into the queue and runs the next one, if there is one as urgent.
 void give_way(Processor& cpu, bool slice_over) {
@@ -115,8 +41,15 @@ void give_way(Processor& cpu, bool slice_over) {
 /// Leaves this CPU for one that may run the thread.
 void depart(Processor& cpu) {
     port::current_thread().state.store(RunState::ready, std::memory_order_relaxed);
-    cpu.departing = true;
+    cpu.leaving = Leaving::departs;
     run_next(cpu);
+}
+
+/// After a change of affinity: whether the thread may go on here.
+bool settle(Thread& self, const Processor& cpu) {
+    self.unsettled = false; // before the look: a change after it sets it again
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return self.affinity.contains(cpu.number);
 }
 
 /// What an interrupt does when a thread of `priority` waits in this CPU's queue.
@@ -147,37 +80,6 @@ void look_again(unsigned cpu) {
 constexpr std::uint32_t killed_code = static_cast<std::uint32_t>(abi::status_killed);
 
 } // namespace
-
-Result<void> start_cpu() {
-    Thread& idle = *TRY(Thread::create_idle());
-    idle.cpu = vm::port::cpu();
-    idle.state.store(RunState::running);
-    idle.on_cpu.store(true);
-    idle.running_since = port::now();
-    port::set_current_thread(idle);
-    open_processor(idle);
-    return {};
-}
-
-void run_idle() {
-    Processor& cpu = here();
-    for (;;) {
-        if (!cpu.ready.empty()) {
-            run_next(cpu);
-            continue;
-        }
-        // Known to be idle first: a thread that becomes ready after the look is told of.
-        set_idle(cpu, true);
-        Thread* const stolen = steal(cpu);
-        if (stolen == nullptr && cpu.ready.empty()) port::wait_for_interrupt();
-        set_idle(cpu, false);
-        if (stolen == nullptr) continue;
-        cpu.lock.lock();
-        cpu.running = stolen;
-        cpu.lock.unlock();
-        run(cpu, *stolen, !cpu.ready.empty());
-    }
-}
 
 void prepare_to_block() {
     Thread& self = port::current_thread();
@@ -257,7 +159,9 @@ void exit_thread(std::uint32_t code) {
     Thread& self = port::current_thread();
     self.code = code;
     self.state.store(RunState::ended);
-    run_next(here());
+    Processor& cpu = here();
+    cpu.leaving = Leaving::ends;
+    run_next(cpu);
     vm::port::panic("an ended thread ran again");
 }
 
@@ -288,6 +192,7 @@ unsigned set_priority(Thread& thread, unsigned priority) {
 
 void set_affinity(Thread& thread, const vm::CpuSet& cpus) {
     thread.affinity.assign(cpus);
+    thread.unsettled = true;
     const unsigned number = thread.cpu;
     Processor& cpu = processors[number];
     bool queued = false;
@@ -341,7 +246,7 @@ void handle_timer() {
 void handle_reschedule() {
     Processor& cpu = here();
     const Thread& self = port::current_thread();
-    if (self.killed() || !self.affinity.contains(cpu.number)) port::request_user_return_work();
+    if (self.killed() || self.unsettled) port::request_user_return_work();
     cpu.lock.lock();
     const int highest = cpu.ready.highest();
     cpu.lock.unlock();
@@ -358,7 +263,7 @@ void before_user_return() {
     if (self.killed()) exit_thread(killed_code);
     Processor& cpu = here();
     cpu.give_way = false;
-    if (self.affinity.contains(cpu.number)) [[likely]] {
+    if (!self.unsettled || settle(self, cpu)) [[likely]] {
         give_way(cpu, port::now() >= cpu.slice_end);
     } else {
         depart(cpu);

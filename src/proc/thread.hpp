@@ -82,6 +82,7 @@ public:
     /// queue, before it is queued again.
     vm::Published<unsigned> cpu;
     vm::CpuSet affinity = vm::CpuSet::all(); ///< CPUs that may run it
+    vm::Published<bool> unsettled;           ///< `affinity` changed: it may be where it may not run
     vm::Published<std::uint64_t> time;       ///< nanoseconds run; written by its CPU only
     vm::Published<std::uint64_t> running_since;
     Error wake_error{}; ///< what `block` returns; written by who claimed it

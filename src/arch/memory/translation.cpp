@@ -87,19 +87,6 @@ void flush_others(const vm::port::FlushRequest& flush, unsigned self) {
 
 } // namespace
 
-void run_space(const vm::AddressSpace& space) {
-    CpuArea& area = this_cpu();
-    vm::Translations& next = space.translations();
-    vm::Translations* const previous = area.translations;
-    if (previous == &next) return;
-    // Into the one set before the root is loaded, out of the other after: see vm::Translations.
-    if (!space.is_kernel()) next.running.add(area.number);
-    area.translations = &next;
-    load_root(area, space.root().value);
-    if (previous != nullptr && previous != &vm::kernel_space().translations())
-        previous->running.remove(area.number);
-}
-
 void join_kernel_space() {
     CpuArea& area = this_cpu();
     vm::Translations& kernel = vm::kernel_space().translations();

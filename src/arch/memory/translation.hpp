@@ -2,12 +2,24 @@
 // Translations: which space this CPU runs, and the flushes that CPUs ask of each other.
 #pragma once
 
+#include "arch/cpu/area.hpp"
 #include "vm/space.hpp"
 
 namespace arch {
 
 /// Makes this CPU run `space`; nothing if it does already.
-void run_space(const vm::AddressSpace& space);
+inline void run_space(const vm::AddressSpace& space) {
+    CpuArea& area = this_cpu();
+    vm::Translations& next = space.translations();
+    vm::Translations* const previous = area.translations;
+    if (previous == &next) return;
+    // Into the one set before the root is loaded, out of the other after: see vm::Translations.
+    // Every CPU stays in the kernel's own.
+    if (!space.is_kernel()) next.running.add(area.number);
+    area.translations = &next;
+    load_root(area, space.root().value);
+    if (previous != &vm::kernel_space().translations()) previous->running.remove(area.number);
+}
 /// A started CPU takes part in flushes of the kernel's half from here on.
 void join_kernel_space();
 
