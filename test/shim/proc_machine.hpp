@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace shim {
 
@@ -32,12 +33,13 @@ using UserCode = std::function<void(const proc::port::UserStart&)>;
 
 /// What the test says and sees. Reset by each `run_machine` caller through `reset_proc_machine`.
 struct ProcMachine {
-    std::uint64_t now = 0;       ///< nanoseconds
-    std::uint64_t alarm = ~0ULL; ///< ~0: none
-    std::uint64_t switches = 0;  ///< switch_thread calls
-    std::string console;         ///< all that was written
-    std::string typed;           ///< not yet read
-    std::string boot_words;      ///< the kernel's command line
+    std::uint64_t now = 0;             ///< nanoseconds
+    std::uint64_t alarm = ~0ULL;       ///< ~0: none
+    std::uint64_t switches = 0;        ///< switch_thread calls
+    std::vector<unsigned> rescheduled; ///< CPUs that were sent to look at their queues
+    std::string console;               ///< all that was written
+    std::string typed;                 ///< not yet read
+    std::string boot_words;            ///< the kernel's command line
     std::string run_line;
     proc::port::Archive archive{};
     /// Called when nothing can happen any more; true if it made something happen (typed, say).

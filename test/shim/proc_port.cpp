@@ -221,9 +221,7 @@ Thread& current_thread() {
 void set_current_thread(Thread& thread) { state().thread = &thread; }
 void request_user_return_work() { state().user_return_work = true; }
 
-void send_reschedule(unsigned) {
-    throw shim::ModelError("this machine runs threads on one CPU only");
-}
+void send_reschedule(unsigned cpu) { state().visible.rescheduled.push_back(cpu); }
 
 void wait_for_interrupt() {
     shim::ProcMachine& machine = state().visible;
