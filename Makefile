@@ -83,7 +83,7 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all deps iso run gdb test test-hosted test-guest test-long coverage bench bench-check lint \
+.PHONY: all deps iso run usb gdb test test-hosted test-guest test-long coverage bench bench-check lint \
     format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
@@ -96,6 +96,9 @@ iso: $(build)/tabula.iso ## the bootable image, for BIOS and UEFI, CD and stick
 run: $(build)/tabula.iso ## the image in QEMU, console in the terminal (ARGS= more QEMU words)
 	@tools/run_qemu.sh $(build)/tabula.iso $(ARGS)
 
+usb: $(build)/tabula.iso ## writes the image to a USB stick: DEV=/dev/NAME
+	@tools/write_usb.py $(build)/tabula.iso '$(DEV)'
+
 gdb: all ## the kernel in QEMU, stopped at its entry, with gdb attached (ARGS= kernel command line)
 	@tools/run_gdb.sh $(build)/kernel/tabula.elf $(build)/boot.tar $(ARGS)
 
@@ -104,11 +107,12 @@ test: | deps ## test-hosted and test-guest, and the total
 	@rm -rf $(results)
 	@status=0; $(MAKE) --no-print-directory test-hosted || status=1; \
 	    $(MAKE) --no-print-directory test-guest || status=1; \
-	    tools/total.py $(results) hosted hosted-sanitized guest || status=1; exit $$status
+	    tools/total.py $(results) hosted hosted-sanitized tools guest || status=1; exit $$status
 
-test-hosted: $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests ## the unit tests, plain and under ASan and UBSan
-	@tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
-	    hosted-sanitized=$(build)/hosted/sanitized/tests
+test-hosted: $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests ## the unit tests, plain and under ASan and UBSan, and those of the tools
+	@status=0; tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
+	    hosted-sanitized=$(build)/hosted/sanitized/tests || status=1; \
+	    test/tools/run.py $(results) || status=1; exit $$status
 
 test-guest: all $(build)/tabula.iso ## the kernel and the image in QEMU
 	@test/guest/run.py --results $(results)/guest.tsv
