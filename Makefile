@@ -84,7 +84,7 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 # ---- targets -------------------------------------------------------------------------------------
 
 .PHONY: all deps iso run usb gdb test test-hosted test-guest test-long coverage bench bench-check lint \
-    format help clean
+    check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
 
@@ -95,6 +95,9 @@ iso: $(build)/tabula.iso ## the bootable image, for BIOS and UEFI, CD and stick
 
 run: $(build)/tabula.iso ## the image in QEMU, console in the terminal (ARGS= more QEMU words)
 	@tools/run_qemu.sh $(build)/tabula.iso $(ARGS)
+
+check-reproducible: $(build)/tabula.iso ## builds the image again in another directory, at another time: the same bytes
+	+@tools/check_reproducible.sh
 
 usb: $(build)/tabula.iso ## writes the image to a USB stick: DEV=/dev/NAME
 	@tools/write_usb.py $(build)/tabula.iso '$(DEV)'

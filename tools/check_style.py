@@ -8,6 +8,7 @@ import sys
 
 LONGEST = 300  # lines; doc: one idea a file
 FORBIDDEN = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+CLOCK = re.compile(r"\b__(DATE|TIME|TIMESTAMP)__\b")  # would make each day's image another
 
 
 def tracked():
@@ -26,6 +27,8 @@ def check(name):
     for number, line in enumerate(lines, 1):
         if FORBIDDEN.search(line) and name != "tools/check_style.py":
             yield f"{name}:{number}: a note left behind: {line.strip()}"
+        if CLOCK.search(line) and name != "tools/check_style.py":
+            yield f"{name}:{number}: the time of compilation: {line.strip()}"
         if line != line.rstrip():
             yield f"{name}:{number}: blanks at the end of the line"
     if lines[-1] != "" or lines[-2:] == ["", ""]:

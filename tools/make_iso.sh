@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # make_iso.sh IMAGE KERNEL ARCHIVE GRUB_CFG: one image for BIOS and UEFI, CD and stick.
 set -eu
+export TZ=UTC LC_ALL=C # the UEFI part's file system has local times
+umask 022
 image=$1 kernel=$2 archive=$3 configuration=$4
 tree=$image.tree
 rm -rf "$tree" && mkdir -p "$tree/boot/grub"
