@@ -8,9 +8,11 @@
 #include "arch/keyboard_controller.hpp"
 #include "arch/layout.hpp"
 #include "arch/log.hpp"
+#include "arch/memory/device_window.hpp"
+#include "arch/pci/pci.hpp"
 #include "arch/port_io.hpp"
 #include "arch/table_walk.hpp"
-#include "lib/acpi_tables.hpp"
+#include "lib/acpi_power.hpp"
 #include "proc/port.hpp"
 
 #include <array>
@@ -22,12 +24,6 @@ namespace {
 using lib::AcpiFixed;
 using lib::AcpiRegister;
 
-// PM1 control registers (ACPI 6.5, 4.8.3.2).
-constexpr std::uint16_t pm1_acpi_mode = 1U << 0;
-constexpr unsigned pm1_sleep_type_shift = 10;
-constexpr std::uint16_t pm1_sleep_type_mask = 7U << pm1_sleep_type_shift;
-constexpr std::uint16_t pm1_sleep_enable = 1U << 13;
-
 constexpr std::uint16_t bochs_shutdown_port = 0x8900;
 constexpr std::uint16_t chipset_reset_port = 0xcf9;
 
@@ -36,11 +32,65 @@ void wait(unsigned reads) {
     for (unsigned i = 0; i < reads; ++i) in8(0x80);
 }
 
-bool is_port(const AcpiRegister& reg) {
-    return reg.present() && reg.space == AcpiRegister::Space::port && reg.address < 0x10000;
+/// A register in memory: uncached, unless it lies in what the direct map shows as memory. Null when
+/// it can't be mapped.
+volatile std::byte* memory_register(const AcpiRegister& place, unsigned bytes) {
+    static constinit AcpiRegister mapped{}; // one after the other, some of them often
+    static constinit volatile std::byte* window_bytes = nullptr;
+    if (mapped == place) return window_bytes;
+    const VirtAddr direct = layout::direct_map + place.address;
+    if (place.address < layout::direct_map_bytes - page_size && TableWalk{direct}.kernel_readable())
+        return reinterpret_cast<volatile std::byte*>(direct.value);
+    const auto window = map_device({place.address}, bytes);
+    if (!window) return nullptr;
+    mapped = place;
+    return window_bytes = static_cast<volatile std::byte*>(*window);
 }
 
-std::uint16_t port_of(const AcpiRegister& reg) { return static_cast<std::uint16_t>(reg.address); }
+std::uint32_t read_register(void*, const AcpiRegister& from, unsigned bits) {
+    if (from.space == AcpiRegister::Space::port) {
+        const auto port = static_cast<std::uint16_t>(from.address);
+        return bits == 8 ? in8(port) : in16(port);
+    }
+    volatile std::byte* const place = memory_register(from, bits / 8);
+    if (place == nullptr) return ~0U;
+    if (bits == 8) return *reinterpret_cast<volatile std::uint8_t*>(place);
+    return *reinterpret_cast<volatile std::uint16_t*>(place);
+}
+
+/// One byte, among four that are written together.
+void write_configuration(const AcpiRegister& to, std::uint8_t value) {
+    const auto place = lib::configuration_place(to);
+    if (!place.valid) return;
+    const lib::pci::Function function{0, 0, place.device, place.function};
+    const auto offset = static_cast<std::uint8_t>(place.offset & ~3U);
+    const unsigned shift = 8 * (place.offset & 3U);
+    const std::uint32_t old = pci::space().read(function, offset);
+    pci::space().write(function, offset, (old & ~(0xffU << shift)) | std::uint32_t{value} << shift);
+}
+
+void write_register(void*, const AcpiRegister& to, unsigned bits, std::uint32_t value) {
+    const auto low = static_cast<std::uint8_t>(value);
+    if (to.space == AcpiRegister::Space::configuration) return write_configuration(to, low);
+    if (to.space == AcpiRegister::Space::port) {
+        const auto port = static_cast<std::uint16_t>(to.address);
+        if (bits == 8) return out8(port, low);
+        return out16(port, static_cast<std::uint16_t>(value));
+    }
+    volatile std::byte* const place = memory_register(to, bits / 8);
+    if (place == nullptr) return;
+    if (bits == 8) {
+        *reinterpret_cast<volatile std::uint8_t*>(place) = low;
+    } else {
+        *reinterpret_cast<volatile std::uint16_t*>(place) = static_cast<std::uint16_t>(value);
+    }
+}
+
+constexpr lib::AcpiAccess registers{
+    .read = read_register,
+    .write = write_register,
+    .wait = [](void*, unsigned milliseconds) { wait(milliseconds * 1000); },
+};
 
 Result<AcpiFixed> fixed_table(const lib::AcpiTables& tables) {
     const lib::Bytes fadt = TRY(tables.find("FACP"));
@@ -61,49 +111,20 @@ Result<lib::AcpiSoftOff> soft_off_values(const lib::AcpiTables& tables, const Ac
     return Error::not_found;
 }
 
-/// Takes the power-management registers over from the firmware, where it still has them.
-void enter_acpi_mode(const AcpiFixed& fixed) {
-    const std::uint16_t control = port_of(fixed.pm1a_control);
-    if (fixed.smi_command_port == 0 || (in16(control) & pm1_acpi_mode) != 0) return;
-    out8(fixed.smi_command_port, fixed.acpi_enable);
-    for (unsigned i = 0; i < 300'000 && (in16(control) & pm1_acpi_mode) == 0; ++i) wait(1);
+/// Gives why the machine is still on.
+Error acpi_soft_off() {
+    const auto try_it = []() -> Result<void> {
+        const lib::AcpiTables tables = TRY(open_acpi_tables());
+        const AcpiFixed fixed = TRY(fixed_table(tables));
+        return lib::order_soft_off(fixed, TRY(soft_off_values(tables, fixed)), registers);
+    };
+    return try_it().error();
 }
 
-void write_sleep(const AcpiRegister& reg, std::uint8_t type, std::uint16_t enable) {
-    if (!is_port(reg)) return;
-    const std::uint16_t port = port_of(reg);
-    const unsigned kept = in16(port) & ~unsigned{pm1_sleep_type_mask | pm1_sleep_enable};
-    const unsigned wanted = (unsigned{type} << pm1_sleep_type_shift) & pm1_sleep_type_mask;
-    out16(port, static_cast<std::uint16_t>(kept | wanted | enable));
-}
-
-Result<void> acpi_soft_off() {
-    const lib::AcpiTables tables = TRY(open_acpi_tables());
-    const AcpiFixed fixed = TRY(fixed_table(tables));
-    if (!is_port(fixed.pm1a_control)) return Error::unsupported;
-    const lib::AcpiSoftOff values = TRY(soft_off_values(tables, fixed));
-    enter_acpi_mode(fixed);
-    // The types first, then the order to go: both registers must have their type by then.
-    write_sleep(fixed.pm1a_control, values.type_a, 0);
-    write_sleep(fixed.pm1b_control, values.type_b, 0);
-    write_sleep(fixed.pm1a_control, values.type_a, pm1_sleep_enable);
-    write_sleep(fixed.pm1b_control, values.type_b, pm1_sleep_enable);
-    wait(500'000);
-    return Error::unsupported; // still here
-}
-
-Result<void> acpi_reset() {
-    const lib::AcpiTables tables = TRY(open_acpi_tables());
-    const AcpiFixed fixed = TRY(fixed_table(tables));
-    if (is_port(fixed.reset)) {
-        out8(port_of(fixed.reset), fixed.reset_value);
-    } else if (fixed.reset.present() && fixed.reset.address < layout::direct_map_bytes) {
-        const VirtAddr address = layout::direct_map + fixed.reset.address;
-        if (!TableWalk{address}.kernel_readable()) return Error::unsupported;
-        *reinterpret_cast<volatile std::uint8_t*>(address.value) = fixed.reset_value;
-    }
-    wait(100'000);
-    return Error::unsupported;
+void acpi_reset() {
+    const auto tables = open_acpi_tables();
+    if (!tables) return;
+    if (const auto fixed = fixed_table(*tables)) lib::order_reset(*fixed, registers);
 }
 
 /// An exception without a table to look it up in.
@@ -119,15 +140,16 @@ Result<void> acpi_reset() {
 } // namespace
 
 void power_off() {
-    if (const Result<void> tried = acpi_soft_off(); !tried)
-        log("power: ACPI did not switch off: {}", tried.error());
+    const Error why = acpi_soft_off();
+    log("power: ACPI did not switch off: {}",
+        why == Error::would_block ? "it was told to, and stays on" : describe(why));
     // Bochs announces no hypervisor. On a machine where the port is nobody's, this does nothing.
     for (const char letter : std::string_view{"Shutdown"})
         out8(bochs_shutdown_port, static_cast<std::uint8_t>(letter));
 }
 
 void reboot() {
-    static_cast<void>(acpi_reset());
+    acpi_reset();
     keyboard_controller::pulse_reset();
     out8(chipset_reset_port, 0x02); // a hard reset is wanted
     out8(chipset_reset_port, 0x06); // now

@@ -78,11 +78,15 @@ bool acpi_checksum_ok(Bytes bytes);
 
 /// A register as tables describe it (§5.2.3.2).
 struct AcpiRegister {
-    enum class Space : std::uint8_t { memory = 0, port = 1, other = 2 };
+    enum class Space : std::uint8_t { memory = 0, port = 1, configuration = 2, other = 3 };
     Space space = Space::other;
     std::uint8_t bits = 0;
     std::uint64_t address = 0; // 0: there is no such register
-    constexpr bool present() const { return address != 0 && space != Space::other; }
+    /// There is one, in memory or among the ports.
+    constexpr bool present() const {
+        return address != 0 && (space == Space::memory || space == Space::port);
+    }
+    constexpr bool operator==(const AcpiRegister&) const = default;
 };
 
 /// Reads the 12 bytes of a Generic Address Structure.
@@ -101,9 +105,13 @@ struct AcpiFixed {
     PhysAddr dsdt;
     AcpiRegister timer; // the power-management timer, 3.579545 MHz
     bool timer_is_32_bit = false;
+    AcpiRegister pm1a_event; // status, in the first half of it
+    AcpiRegister pm1b_event;
     AcpiRegister pm1a_control;
     AcpiRegister pm1b_control;
-    AcpiRegister reset; // present only when the firmware supports it
+    AcpiRegister sleep_control; // in place of the others, where the hardware is reduced
+    AcpiRegister sleep_status;
+    AcpiRegister reset; // given only when the firmware supports it; also in configuration space
     std::uint8_t reset_value = 0;
     std::uint16_t sci_interrupt = 0;
     std::uint16_t smi_command_port = 0; // 0: none, ACPI mode is always on
@@ -113,12 +121,14 @@ struct AcpiFixed {
 };
 Result<AcpiFixed> read_acpi_fixed(Bytes fadt);
 
-/// SLP_TYP for PM1a and PM1b control of the soft-off state, from \_S5 in the DSDT or an SSDT.
+/// SLP_TYP for PM1a and PM1b control of the soft-off state, from \_S5 in the DSDT or an SSDT. The
+/// first is also that of the sleep control register.
 struct AcpiSoftOff {
     std::uint8_t type_a = 0;
     std::uint8_t type_b = 0;
 };
-/// Looks for the name _S5 followed by a package of small integers (§20.2); no AML is run.
+/// Looks for the name _S5 followed by a package of small integers (§20.2); no AML is run. A package
+/// of one integer has both types in it, in the two low bytes. not_found: no such definition.
 Result<AcpiSoftOff> find_acpi_soft_off(Bytes definition_block);
 
 } // namespace lib

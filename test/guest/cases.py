@@ -2,6 +2,7 @@
 """The ways in which Tabula is started, and what each run has to show. One table, read by run.py."""
 import isolation_cases
 import matrix
+import power_cases
 import processor_cases
 import usb_cases
 import user_cases
@@ -38,6 +39,7 @@ CASES = [
     *processor_cases.processor_cases(Case),
     *isolation_cases.isolation_cases(Case),
     *usb_cases.usb_cases(Case),
+    *power_cases.power_cases(Case),
 
     *matrix.machines(),
 

@@ -218,14 +218,22 @@ TEST_CASE("soft-off") {
     using namespace std::string_view_literals;
     CHECK(types("\x08_S5_\x12\x06\x04\x00\x00\x00\x00"sv) == 0x00);
     CHECK(types("..\x08\\_S5_\x12\x08\x04\x0A\x05\x0A\x07\x00\x00"sv) == 0x57);
-    CHECK(types("\x08_S5_\x12\x40\x06\x02\x01\x0B\x05\x00"sv) == 0x15); // longer length field
-    CHECK(types("\x08_S5_\x12\x05\x01\x0C\x03\x00\x00\x00"sv) == 0x30); // one element
+    CHECK(types("\x08_S5_\x12\x47\x00\x02\x01\x0B\x05\x00"sv) == 0x15); // longer length field
+    CHECK(types("\x08_S5_\x12\x07\x01\x0C\x03\x00\x00\x00"sv) == 0x30); // one element
+    CHECK(types("\x08_S5_\x12\x05\x01\x0B\x05\x06"sv) == 0x56);         // with both in it
+    CHECK(types("\x08_S5_\x12\x0C\x02\x0E\x05\x00\x00\x00\x00\x00\x00\x00\x01"sv) == 0x51);
     // The name alone, or in other places, then the definition.
     CHECK(types("_S5_\x08_S5_\x70\x08_S5_\x12\x04\x02\x01\x01"sv) == 0x11);
     CHECK(types("\\_S5_\x12\x04\x02\x01\x01"sv) == -1);
-    CHECK(types("\x08_S5_\x12\x04\x00\x01\x01"sv) == -1);     // no element
-    CHECK(types("\x08_S5_\x12\x04\x02\x0A\x08\x01"sv) == -1); // beyond three bits
-    CHECK(types("\x08_S5_\x12\x04\x02\x0D\x01\x01"sv) == -1); // not an integer
+    CHECK(types("\x08_S5_\x12\x04\x00\x01\x01"sv) == -1);             // no element
+    CHECK(types("\x08_S5_\x12\x04\x02\x0A\x08\x01"sv) == -1);         // beyond three bits
+    CHECK(types("\x08_S5_\x12\x04\x02\x0D\x01\x01"sv) == -1);         // not an integer
+    CHECK(types("\x08_S5_\x12\x05\x02\x0B\x01\x01\x01"sv) == -1);     // 257
+    CHECK(types("\x08_S5_\x12\x03\x02\x01\x01"sv) == -1);             // shorter than its elements
+    CHECK(types("\x08_S5_\x12\x7F\x7F\x02\x01\x01"sv) == -1);         // longer than the table
+    CHECK(types("\x08_S5_\x12\x00\x02\x01\x01"sv) == -1);             // shorter than itself
+    CHECK(types("\x08_S5_\x12\xC3\x00\x00\x00\x02\x01\x01"sv) == -1); // the same
+    CHECK(types("\x08_S5_\x12\x05\x02\xFF\x01\x01"sv) == -1);         // ones
     for (const std::string_view cut :
          {"\x08_S5_"sv, "\x08_S5_\x12"sv, "\x08_S5_\x12\x06"sv, "\x08_S5_\x12\xC6"sv,
           "\x08_S5_\x12\x06\x04"sv, "\x08_S5_\x12\x06\x04\x0A"sv, "\x08_S5_\x12\x06\x04\x01"sv,
