@@ -25,6 +25,7 @@ class Case:
     keyboard: bool = False      # typed on the machine's keyboard instead of the serial line
     screen: tuple = ()          # patterns that the screen must show before typing, or at the stop
     reject: tuple = (r"(?m)^panic:",)
+    undisturbed: bool = False   # nothing reaches QEMU from outside, so that a run can repeat itself
     seconds: int = 60           # after which a run hangs
     long: bool = False          # part of `make test-long` only
     machine: str = ""           # the row of the table of machines, if the case is in it
@@ -39,6 +40,7 @@ class Comparison:
     first: Case
     second: Case
     same: bool
+    ignore: str = r"\Z"         # what to leave out of both texts
     long: bool = False
     machine: str = ""
     work: str = ""

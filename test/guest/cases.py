@@ -4,6 +4,7 @@ import isolation_cases
 import matrix
 import power_cases
 import processor_cases
+import repeatable_cases
 import usb_cases
 import user_cases
 from case import BANNER, MEMORY, PROMPT, Case, user_session
@@ -40,6 +41,7 @@ CASES = [
     *isolation_cases.isolation_cases(Case),
     *usb_cases.usb_cases(Case),
     *power_cases.power_cases(Case),
+    *repeatable_cases.repeatable_cases(),
 
     *matrix.machines(),
 

@@ -10,6 +10,7 @@ import concurrent.futures
 import dataclasses
 import os
 import pathlib
+import re
 import sys
 import tempfile
 import time
@@ -44,7 +45,7 @@ def compare(both, patience):
         problem, text, output = start(one, patience)
         if problem is not None:
             return complain(problem, text, output)
-        texts.append(text)
+        texts.append(re.sub(both.ignore, "", text))
     if (texts[0] == texts[1]) == both.same:
         return None
     if not both.same:

@@ -59,6 +59,8 @@ struct alignas(page_size) CpuArea {
     std::uint64_t alarm = ~0ULL;              ///< nanoseconds; ~0: none
     std::uint64_t clock_start = 0;            ///< what this CPU's TSC showed when time began
     std::uint32_t apic_id = 0;
+    /// Of the word perturb=N: in nanoseconds, like the alarm.
+    std::uint64_t perturbation = ~0ULL;
     InterruptStacks* stacks = nullptr;
 
     // Counters, for tests and figures.

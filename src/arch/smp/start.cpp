@@ -62,6 +62,7 @@ void arch_start_processor(Start* offered) {
     start.comparison.answer(start.stage, Start::Stage::abandoned);
     if (!start.advance(Start::Stage::comparing, Start::Stage::joined)) halt_for_ever();
     join_kernel_space(); // not before: who is left out answers nobody
+    start_perturbation();
     wait_for_work();
 }
 

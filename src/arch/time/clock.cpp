@@ -4,6 +4,7 @@
 #include "arch/time/clock.hpp"
 
 #include "arch/apic/local_apic.hpp"
+#include "arch/boot/boot_information.hpp"
 #include "arch/console/screen.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/cpu/registers.hpp"
@@ -11,6 +12,7 @@
 #include "arch/log.hpp"
 #include "arch/time/calibration.hpp"
 #include "arch/trap/interrupts.hpp"
+#include "lib/strings.hpp"
 #include "proc/port.hpp"
 
 #include <algorithm>
@@ -46,9 +48,32 @@ constinit bool deadline_timer = false;
 constinit std::uint64_t device_alarm = no_alarm;
 constinit AlarmHandler device_handler = nullptr;
 
+/// `perturb=N`: every CPU's timer rings at least every N nanoseconds; 0: not wanted. In an emulator
+/// that counts instructions, each N gives another interleaving of the CPUs, always the same.
+constinit std::uint64_t perturbation_period = 0;
+constexpr std::uint64_t shortest_perturbation = 2000; // less leaves no time between interrupts
+
+void read_perturbation() {
+    const auto word = boot_word_value("perturb");
+    if (!word) return;
+    const auto period = lib::parse_unsigned_as<std::uint32_t>(*word);
+    if (!period || *period < shortest_perturbation) {
+        log("clock: perturb={} is no number from {}: ignored", *word, shortest_perturbation);
+        return;
+    }
+    perturbation_period = *period;
+    log("clock: perturbed every {} ns", perturbation_period);
+}
+
+/// The earliest of what this CPU's timer is wanted for.
+std::uint64_t next_alarm(const CpuArea& area) {
+    const std::uint64_t alarm = std::min(area.alarm, area.perturbation);
+    return area.number == 0 ? std::min(alarm, device_alarm) : alarm;
+}
+
 /// Starts this CPU's timer for its alarms; it may ring early, where its count has too few bits.
 void start_alarm(const CpuArea& area) {
-    const std::uint64_t alarm = area.number == 0 ? std::min(area.alarm, device_alarm) : area.alarm;
+    const std::uint64_t alarm = next_alarm(area);
     if (alarm == no_alarm) {
         if (deadline_timer) {
             write_msr(Msr::tsc_deadline, 0);
@@ -75,14 +100,22 @@ void ring_device() {
     device_handler();
 }
 
+/// The next of this CPU's perturbations, once the last one has come.
+void perturb(CpuArea& area) {
+    const std::uint64_t now = proc::port::now();
+    if (area.perturbation == no_alarm || now >= area.perturbation)
+        area.perturbation = now + perturbation_period;
+}
+
 void ring() {
     screen::refresh_if_due();
     CpuArea& area = this_cpu();
     if (area.number == 0 && device_alarm != no_alarm) ring_device();
+    if (perturbation_period != 0) perturb(area);
     // It may have been taken back while the interrupt was on its way.
     if (proc::port::now() < area.alarm) return start_alarm(area);
     area.alarm = no_alarm;
-    if (area.number == 0 && device_alarm != no_alarm) start_alarm(area); // it rings once
+    if (next_alarm(area) != no_alarm) start_alarm(area); // the timer rings once
     proc::handle_timer();
 }
 
@@ -98,9 +131,17 @@ void initialise_clock() {
     this_cpu().clock_start = read_tsc();
     set_interrupt_handler(vector_timer, ring);
     if (deadline_timer) local_apic::connect_timer(vector_timer, true);
+    read_perturbation();
+    start_perturbation();
 }
 
 void initialise_cpu_clock() { local_apic::connect_timer(vector_timer, deadline_timer); }
+
+void start_perturbation() {
+    if (perturbation_period == 0) return;
+    perturb(this_cpu());
+    start_alarm(this_cpu());
+}
 
 void wait_nanoseconds(std::uint64_t nanoseconds) {
     const std::uint64_t end = proc::port::now() + nanoseconds;

@@ -10,6 +10,8 @@ namespace arch {
 void initialise_clock();
 /// Connects the alarm of another CPU, called by it. Its clock_start is another's business.
 void initialise_cpu_clock();
+/// Starts what `perturb=N` asks for on the CPU that calls it, once that has its clock_start.
+void start_perturbation();
 
 /// Lets that time pass, at least. Works once the clock is initialised.
 void wait_nanoseconds(std::uint64_t nanoseconds);
