@@ -40,7 +40,8 @@ class Comparison:
     first: Case
     second: Case
     same: bool
-    ignore: str = r"\Z"         # what to leave out of both texts
+    more: int = 0               # runs of `second` that may follow until two are the same
+    ignore: str = r"\Z"         # what to leave out of the texts
     long: bool = False
     machine: str = ""
     work: str = ""

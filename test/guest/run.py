@@ -38,21 +38,24 @@ def complain(problem, text, output):
     return f"    {problem}\n{output}--- serial ---\n{text[-6000:]}\n--------------"
 
 
+def differing_lines(one, other):
+    lines = zip(one.split("\n"), other.split("\n"))
+    at, (a, b) = next(((i, pair) for i, pair in enumerate(lines) if pair[0] != pair[1]), (0, ("", "")))
+    return f"    the runs differ in line {at + 1}:\n      {a}\n      {b}"
+
+
 def compare(both, patience):
     """The complaint about a comparison; None when it is as it has to be."""
     texts = []
-    for one in (both.first, both.second):
+    for one in (both.first, both.second) + (both.second,) * both.more:
         problem, text, output = start(one, patience)
         if problem is not None:
             return complain(problem, text, output)
-        texts.append(re.sub(both.ignore, "", text))
-    if (texts[0] == texts[1]) == both.same:
-        return None
-    if not both.same:
-        return complain("both runs are the same", texts[0], "")
-    first, second = (text.split("\n") for text in texts)
-    at = next((i for i, (a, b) in enumerate(zip(first, second)) if a != b), 0)
-    return f"    the runs differ in line {at + 1}:\n      {first[at]}\n      {second[at]}"
+        text = re.sub(both.ignore, "", text)
+        if text in texts:
+            return None if both.same else complain("both runs are the same", text, "")
+        texts.append(text)
+    return differing_lines(*texts[-2:]) if both.same else None
 
 
 def judge(one, patience):
