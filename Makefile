@@ -83,7 +83,7 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all deps iso run usb gdb test test-hosted test-guest test-long coverage bench bench-check lint \
+.PHONY: all deps iso run usb gdb test test-hosted test-guest test-long coverage bench bench-check profile lint \
     check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
@@ -134,6 +134,15 @@ bench: all ## the guest benchmark: build/bench/guest.tsv
 
 bench-check: bench ## the figures against bench/baseline.tsv: none more than 2 % up
 	@tools/check_bench.py bench/baseline.tsv $(build)/bench/guest.tsv
+
+$(build)/profile/plugin.so: tools/profile_plugin.cpp | deps
+	@mkdir -p $(@D)
+	@echo "  plugin   $<"
+	@$(CXX) -std=c++20 -O2 -shared -fPIC $(warnings) -o $@ $<
+
+profile: all $(build)/profile/plugin.so ## instructions of a bench row by function: ROW=mmap_munmap_4K (BY=inlined, BY=line)
+	@tools/profile_rows.py $(build)/profile/plugin.so $(build)/kernel/tabula.elf $(build)/boot.tar \
+	    $(build)/user '$(ROW)' $(BY)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

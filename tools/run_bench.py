@@ -16,11 +16,11 @@ ROW = re.compile(r"^[a-z0-9_A-Z]+\t\d+(\t\d+(\.\d+)?){3}$")
 LIMIT = 900  # seconds
 
 
-def command(kernel, archive, serial):
+def command(kernel, archive, serial, run="bench"):
     return ["qemu-system-x86_64", "-cpu", "max", "-m", "4G", "-smp", "1",
             "-icount", "shift=0,sleep=off", "-no-reboot", "-display", "none", "-vga", "none",
             "-serial", f"file:{serial}", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-            "-kernel", kernel, "-initrd", archive, "-append", "run=bench"]
+            "-kernel", kernel, "-initrd", archive, "-append", f"run={run}"]
 
 
 def main():
@@ -53,4 +53,5 @@ def main():
     print(f"bench: {len(rows)} rows, {time.monotonic() - started:.1f} s; {output}")
 
 
-main()
+if __name__ == "__main__":
+    main()

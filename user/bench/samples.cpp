@@ -56,6 +56,7 @@ bool Samples::print(std::string_view name, std::uint64_t operations) {
     line.append("\t");
     write_tenths(sum, count_ * operations, line);
     user::print("{}\n", line.view());
+    mark<Mark::printed>();
     return true;
 }
 
