@@ -124,6 +124,10 @@ public:
     /// "Don't free me".
     constexpr bool is_shared() const { return (bits_ & bit_shared) != 0; }
     constexpr bool is_cow() const { return (bits_ & bit_cow) != 0; }
+    /// Of an entry of a page table: present, and not "don't free me".
+    constexpr bool is_own_page() const {
+        return (bits_ & (bit_present | bit_shared)) == bit_present;
+    }
     /// Of a present entry: the processor lets writes through.
     constexpr bool hardware_writable() const { return (bits_ & bit_write) != 0; }
     /// Of a present entry: user mode may use it.

@@ -8,6 +8,7 @@
 #include "vm/zone.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace vm {
 
@@ -144,6 +145,7 @@ void initialise_frames(std::span<const PhysRange> usable, Frame* all, std::uint6
     const auto frame = allocate_zeroed_frame(FrameKind::kernel);
     require(frame.ok(), "no memory at all");
     frames_detail::zeros = *frame;
+    frame_record(*frame).references.store(2, std::memory_order_relaxed);
 }
 
 Result<PhysAddr> allocate_frames(FrameKind kind, unsigned order) {
@@ -201,6 +203,18 @@ void release_frame(PhysAddr frame) {
     Frame& record = frame_record(frame);
     if (record.references.fetch_sub(1, std::memory_order_acq_rel) == 1)
         free_frames(frame, record.order);
+}
+
+void FrameDrop::flush() {
+    if (frames_ == 0) return;
+    CpuFrames& cpu = cpus[port::cpu()];
+    const std::int64_t frames = std::popcount(frames_);
+    count(cpu, FrameKind::anonymous, -frames);
+    count(cpu, FrameKind::free, frames);
+    while (frames_ != 0) {
+        const unsigned first = group_ + static_cast<unsigned>(std::countr_zero(frames_));
+        frames_ = zone_of(first).give_group(group_, frames_);
+    }
 }
 
 bool is_managed(PhysAddr frame) {

@@ -7,6 +7,7 @@
 #include "vm/port.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <span>
 
 namespace vm {
@@ -28,8 +29,16 @@ struct Frame {
     std::uint64_t index = 0;          ///< of a cached page: its index in its object
     std::uint32_t next = 0;           ///< frame numbers: free lists, pending frees
     std::uint32_t previous = 0;
+
+    /// Whether it is a block of one frame of that kind: both bytes in one look.
+    bool is_single(FrameKind wanted) const {
+        std::uint16_t both = 0;
+        __builtin_memcpy(&both, reinterpret_cast<const std::byte*>(this) + offsetof(Frame, kind), 2);
+        return both == static_cast<std::uint16_t>(wanted);
+    }
 };
 static_assert(sizeof(Frame) == 32);
+static_assert(offsetof(Frame, order) == offsetof(Frame, kind) + 1);
 
 /// Blocks are of 2^order frames; 18 is 1 GiB.
 inline constexpr unsigned order_limit = 19;
@@ -54,6 +63,23 @@ void free_frame(PhysAddr frame);
 /// Drops one reference; frees the frame when it was the last.
 void release_frame(PhysAddr frame);
 
+/// Gives many single frames back together: past this CPU's cache, neighbours as blocks.
+class FrameDrop {
+public:
+    FrameDrop() = default;
+    ~FrameDrop() { flush(); }
+    FrameDrop(const FrameDrop&) = delete;
+    FrameDrop& operator=(const FrameDrop&) = delete;
+    /// Takes over a frame of kind anonymous that has no user but the caller, to give it back at the
+    /// latest when this ends. False, and nothing done, for any other frame.
+    bool take(PhysAddr frame);
+
+private:
+    void flush();
+    std::uint32_t group_ = 0;  ///< number of the first frame, a multiple of 64
+    std::uint64_t frames_ = 0; ///< bit n: `group_` + n is to be given back
+};
+
 namespace frames_detail {
 extern Frame* records;
 extern PhysAddr zeros;
@@ -63,9 +89,26 @@ extern PhysAddr zeros;
 inline Frame& frame_record(PhysAddr frame) {
     return frames_detail::records[frame.value >> page_bits];
 }
+inline bool FrameDrop::take(PhysAddr frame) {
+    Frame& record = frame_record(frame);
+    // The one reference is the caller's, so nobody can add to it meanwhile.
+    if (record.references.load(std::memory_order_acquire) != 1 ||
+        !record.is_single(FrameKind::anonymous)) [[unlikely]]
+        return false;
+    const auto number = static_cast<std::uint32_t>(frame.value >> page_bits);
+    if ((number ^ group_) >= 64) {
+        flush();
+        group_ = number / 64 * 64;
+    }
+    frames_ |= 1ULL << (number % 64);
+    record.kind = FrameKind::free;
+    record.order = unlisted_order;
+    return true;
+}
 /// Whether the address is memory that the allocator manages.
 bool is_managed(PhysAddr frame);
-/// The frame of zeros that first reads map; never freed, not counted.
+/// The frame of zeros that first reads map; never freed, its users not counted: the record says two,
+/// so that nobody takes it for their own.
 inline PhysAddr zero_frame() { return frames_detail::zeros; }
 
 /// Numbers of frames.

@@ -15,29 +15,65 @@ void Obligations::own_table(TableDescriptor* table, VirtRange range) {
 
 namespace {
 
-/// Frees a table that nobody can reach any more, with all that it holds.
-void dismantle(TableDescriptor* table, Obligations::Freed& freed) {
-    const Level level = table->level;
-    freed.charge += 1;
-    freed.tables += 1;
-    if (table->live == 0) freed.reclaimable += 1;
-    const auto* slots = static_cast<const Slot*>(direct(table->frame));
-    for (unsigned index = 0, left = table->live; left != 0; ++index) {
-        const Entry entry = slots[index].load();
-        if (entry.empty()) continue;
-        --left;
-        if (entry.is_table(level)) {
-            dismantle(frame_record(entry.frame()).table, freed);
-            continue;
+/// What a table holds that nobody can reach any more, one entry after the other.
+class Dismantling {
+public:
+    explicit Dismantling(Obligations::Freed& freed) : freed_(freed) {}
+
+    /// A table with all below it.
+    void table(TableDescriptor* table) {
+        freed_.charge += 1;
+        freed_.tables += 1;
+        if (table->live == 0) freed_.reclaimable += 1;
+        const auto* const slots = static_cast<const Slot*>(direct(table->frame));
+        if (table->level == 1) {
+            pages(slots, table->live);
+        } else {
+            entries(slots, table->live, table->level);
         }
-        freed.charge += charge_of(entry, level);
-        if (const PhysAddr frame = private_frame(entry, level); frame.value != 0) {
-            freed.anonymous += 1;
-            release_frame(frame);
+        free_table(table);
+    }
+
+private:
+    void entries(const Slot* slots, unsigned live, Level level) {
+        for (; live != 0; ++slots) {
+            const Entry entry = slots->load();
+            if (entry.empty()) continue;
+            --live;
+            if (entry.is_table(level)) {
+                table(frame_record(entry.frame()).table);
+            } else {
+                other(entry, level);
+            }
         }
     }
-    free_table(table);
-}
+    /// The same for a page table, where nearly all entries are private pages.
+    void pages(const Slot* slots, unsigned live) {
+        std::uint64_t frames = 0;
+        for (; live != 0; ++slots) {
+            const Entry entry = slots->load();
+            if (entry.is_own_page() && drop_.take(entry.frame())) [[likely]] {
+                --live;
+                ++frames;
+            } else if (!entry.empty()) {
+                --live;
+                other(entry, 1);
+            }
+        }
+        freed_.charge += frames;
+        freed_.anonymous += frames;
+    }
+    void other(Entry entry, Level level) {
+        freed_.charge += charge_of(entry, level);
+        const PhysAddr frame = private_frame(entry, level);
+        if (frame.value == 0) return;
+        freed_.anonymous += 1;
+        if (!drop_.take(frame)) release_frame(frame);
+    }
+
+    Obligations::Freed& freed_;
+    FrameDrop drop_;
+};
 
 } // namespace
 
@@ -55,10 +91,11 @@ Obligations::Freed Obligations::release() {
         release_frame(frame);
     }
     Freed freed{};
+    Dismantling dismantling(freed);
     while (tables_ != nullptr) {
         TableDescriptor* table = tables_;
         tables_ = table->next;
-        dismantle(table, freed);
+        dismantling.table(table);
     }
     return freed;
 }

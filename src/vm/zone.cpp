@@ -3,6 +3,7 @@
 // the block of 2^(n+1). A record says "free, of order n" exactly for the heads of listed blocks.
 #include "vm/zone.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace vm {
@@ -79,16 +80,38 @@ FrameNumber Zone::take(unsigned order) {
 
 unsigned Zone::take_batch(FrameNumber* frames, unsigned count) {
     Guard guard(lock_);
-    for (unsigned taken = 0; taken < count; ++taken) {
-        frames[taken] = take_locked(0);
-        if (frames[taken] == 0) return taken;
+    unsigned taken = 0;
+    // In blocks, as large as there are: neighbours that are used together come back together.
+    for (unsigned order = static_cast<unsigned>(std::bit_width(count)); taken < count;) {
+        order = std::min(order, static_cast<unsigned>(std::bit_width(count - taken)) - 1);
+        const FrameNumber first = take_locked(order);
+        if (first == 0 && order-- == 0) break;
+        const unsigned got = first == 0 ? 0 : 1U << order;
+        for (unsigned at = 0; at < got; ++at) frames[taken++] = first + at;
     }
-    return count;
+    return taken;
 }
 
 void Zone::give(FrameNumber frame, unsigned order) {
     Guard guard(lock_);
     give_locked(frame, order);
+}
+
+std::uint64_t Zone::give_group(FrameNumber first, std::uint64_t frames) {
+    constexpr unsigned group_order = 6;
+    const auto block = [](unsigned order) { return ~0ULL >> (64 - (1U << order)); };
+    std::uint64_t mine = frames;
+    if (first < first_) mine &= ~0ULL << (first_ - first);
+    if (end_ - first < 64) mine &= ~0ULL >> (64 - (end_ - first));
+    Guard guard(lock_);
+    for (std::uint64_t left = mine; left != 0;) {
+        const auto at = static_cast<unsigned>(std::countr_zero(left));
+        unsigned order = at == 0 ? group_order : static_cast<unsigned>(std::countr_zero(at));
+        while ((~(left >> at) & block(order)) != 0) --order;
+        give_locked(first + at, order);
+        left &= ~(block(order) << at);
+    }
+    return frames & ~mine;
 }
 
 } // namespace vm

@@ -24,6 +24,10 @@ public:
     unsigned take_batch(FrameNumber* frames, unsigned count);
     /// Gives a block back and merges it with its free buddies.
     void give(FrameNumber frame, unsigned order);
+    /// The same for single frames: bit n of `frames` stands for frame `first` + n. One lock for
+    /// all, and neighbours go as blocks. Gives those that lie in other zones. Precondition: `first`
+    /// is a multiple of 64.
+    std::uint64_t give_group(FrameNumber first, std::uint64_t frames);
 
 private:
     FrameNumber take_locked(unsigned order);
