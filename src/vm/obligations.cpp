@@ -49,14 +49,14 @@ private:
     }
     /// The same for a page table, where nearly all entries are private pages.
     void pages(const Slot* slots, unsigned live) {
-        std::uint64_t frames = 0;
+        std::uint64_t frames = live;
         for (; live != 0; ++slots) {
             const Entry entry = slots->load();
             if (entry.is_own_page() && drop_.take(entry.frame())) [[likely]] {
                 --live;
-                ++frames;
             } else if (!entry.empty()) {
                 --live;
+                --frames;
                 other(entry, 1);
             }
         }
