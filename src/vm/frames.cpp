@@ -28,7 +28,8 @@ constexpr unsigned cache_batch = 32;
 struct alignas(64) CpuFrames {
     SpinLock<Rank::frames> lock; ///< contended only by drain_frame_caches
     Published<unsigned> count;
-    Published<std::int64_t> by_kind[frame_kind_count]{}; ///< may go below zero: only the sum counts
+    /// May go below zero: only the sum counts. Free are those that are nothing else.
+    Published<std::int64_t> by_kind[frame_kind_count]{};
     FrameNumber frames[cache_size]{};
 };
 
@@ -96,7 +97,6 @@ void mark_allocated(CpuFrames& cpu, FrameNumber frame, FrameKind kind, unsigned 
     record.kind = kind;
     record.order = static_cast<std::uint8_t>(order);
     count(cpu, kind, std::int64_t{1} << order);
-    count(cpu, FrameKind::free, -(std::int64_t{1} << order));
 }
 
 /// Checks a block that comes back, and marks it free.
@@ -104,7 +104,6 @@ void mark_freed(CpuFrames& cpu, FrameNumber frame, unsigned order) {
     Frame& record = records[frame];
     require(record.kind > FrameKind::free && record.order == order, "a frame was freed twice");
     count(cpu, record.kind, -(std::int64_t{1} << order));
-    count(cpu, FrameKind::free, std::int64_t{1} << order);
     record.kind = FrameKind::free;
     record.order = unlisted_order;
     record.table = nullptr;
@@ -141,7 +140,6 @@ void initialise_frames(std::span<const PhysRange> usable, Frame* all, std::uint6
         zone.initialise(records, number_of(range.start), number_of(range.end));
         managed += zone.frames();
     }
-    count(cpus[0], FrameKind::free, static_cast<std::int64_t>(managed));
     const auto frame = allocate_zeroed_frame(FrameKind::kernel);
     require(frame.ok(), "no memory at all");
     frames_detail::zeros = *frame;
@@ -163,19 +161,30 @@ Result<PhysAddr> allocate_frames(FrameKind kind, unsigned order) {
     }
 }
 
+namespace {
+
+/// The same as allocate_frame once this CPU's cache is empty.
+[[gnu::noinline]] FrameNumber take_uncached(CpuFrames& cpu) {
+    for (bool drained = false;; drained = true) {
+        while (refill(cpu))
+            if (const FrameNumber frame = take_cached(cpu); frame != 0) return frame;
+        if (drained) return 0;
+        drain_frame_caches();
+    }
+}
+
+} // namespace
+
 Result<PhysAddr> allocate_frame(FrameKind kind) {
     if (!port::allocation_allowed()) return Error::no_memory;
     CpuFrames& cpu = cpus[port::cpu()];
-    for (bool drained = false;;) {
-        if (const FrameNumber frame = take_cached(cpu); frame != 0) {
-            mark_allocated(cpu, frame, kind, 0);
-            return address_of(frame);
-        }
-        if (refill(cpu)) continue;
-        if (drained) return Error::no_memory;
-        drain_frame_caches();
-        drained = true;
+    FrameNumber frame = take_cached(cpu);
+    if (frame == 0) [[unlikely]] {
+        frame = take_uncached(cpu);
+        if (frame == 0) return Error::no_memory;
     }
+    mark_allocated(cpu, frame, kind, 0);
+    return address_of(frame);
 }
 
 Result<PhysAddr> allocate_zeroed_frame(FrameKind kind) {
@@ -208,9 +217,7 @@ void release_frame(PhysAddr frame) {
 void FrameDrop::flush() {
     if (frames_ == 0) return;
     CpuFrames& cpu = cpus[port::cpu()];
-    const std::int64_t frames = std::popcount(frames_);
-    count(cpu, FrameKind::anonymous, -frames);
-    count(cpu, FrameKind::free, frames);
+    count(cpu, FrameKind::anonymous, -std::int64_t{std::popcount(frames_)});
     while (frames_ != 0) {
         const unsigned first = group_ + static_cast<unsigned>(std::countr_zero(frames_));
         frames_ = zone_of(first).give_group(group_, frames_);
@@ -225,11 +232,14 @@ bool is_managed(PhysAddr frame) {
 
 FrameStatistics frame_statistics() {
     FrameStatistics sum{managed, {}};
+    std::uint64_t free = managed;
     for (unsigned kind = 0; kind < frame_kind_count; ++kind) {
         std::int64_t frames = 0;
         for (const CpuFrames& cpu : cpus) frames += cpu.by_kind[kind];
         sum.by_kind[kind] = static_cast<std::uint64_t>(frames);
+        free -= sum.by_kind[kind];
     }
+    sum.by_kind[static_cast<unsigned>(FrameKind::free)] = free;
     return sum;
 }
 
