@@ -16,15 +16,14 @@ def words(bits, level):
     if bits == 0:
         return "empty"
     frame = bits & 0x000F_FFFF_FFFF_F000
+    rights = "".join(c if bits >> 58 >> i & 1 else "-" for i, c in enumerate("rwx"))
     if not bits & 1:
         state = STATES.get(bits >> 1 & 7, "?")
         if state == "parked":
             return f"parked, frame {~bits & 0x000F_FFFF_FFFF_F000:x}"
-        rights = bits >> 58 & 7
-        return (f"{state}, access {''.join(c if rights >> i & 1 else '-' for i, c in enumerate('rwx'))}"
-                f", id {bits >> 12 & 0x7F_FFFF}")
+        return f"{state}, access {rights}, id {bits >> 12 & 0x7F_FFFF}"
     kind = "table" if level > 1 and not bits & 0x80 else "leaf"
-    flags = "r" + ("w" if bits & 2 else "-") + ("-" if bits >> 63 else "x")
+    flags = ("W" if bits & 2 else "no W") if kind == "table" else rights
     marks = [name for bit, name in ((2, "user"), (5, "accessed"), (6, "dirty"), (8, "global"),
                                     (9, "shared"), (10, "cow")) if bits >> bit & 1]
     return f"{kind}, frame {frame:x}, {flags} {' '.join(marks)}"

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Entry: one 64-bit word of a paging structure, as a value that can only be made whole.
 //
-// Present (Intel SDM vol. 3A, tables 4-15 to 4-20; 52-58 are ignored by the processor):
+// Present (Intel SDM vol. 3A, tables 4-15 to 4-20; 52-58 are ignored by the processor, and 59-62 as
+// long as protection keys are off in CR4, which they always are):
 //
-//   63 62..59 58 57        56..55 54..52   51....12 11         10  9      8 7    6 5 4   3   2 1 0
-//   XD 0      0  noreserve origin ceiling  frame    soft-dirty cow shared G PS/0 D A PCD PWT U W 1
+//   63 62 61 60..58 57        56..55 54..52  51....12 11         10  9      8 7    6 5 4   3   2 1
+//   0 XD 0  0  access noreserve origin ceiling frame    soft-dirty cow shared G PS/0 D A PCD PWT U
+//   W 1
+//
+// Access is what was granted. W and XD are what the processor is told of it: a frame that has other
+// users is not written, whatever was granted.
 //
 // Not present (DESIGN: never zero unless empty; 35..51 ones, against L1TF; 5..8 zero, since some
 // processors write them):
@@ -24,7 +29,7 @@ struct LeafOptions {
     Intent intent{};
     MemoryType type = MemoryType::write_back;
     bool shared = false;
-    bool cow = false; ///< needs access rw-; the W bit is then left clear
+    bool cow = false; ///< the frame may have other users: the W bit is left clear
     bool user = true;
     bool global = false;
     bool soft_dirty = false;
@@ -67,7 +72,7 @@ public:
                      (user ? bit_user : 0) | (std::uint64_t{ceiling.bits()} << ceiling_shift)};
     }
     /// A present leaf at `level` (1 to 3). Precondition: `frame` aligned to the level's size;
-    /// access is not none (that is parked); cow only with rw-.
+    /// access is not none (that is parked).
     static constexpr Entry leaf(PhysAddr frame, Access access, Level level,
                                 const LeafOptions& options) {
         return Entry{
@@ -76,7 +81,7 @@ public:
             (level > 1 ? bit_page_size : 0) | (options.global ? bit_global : 0) |
             (options.shared ? bit_shared : 0) | (options.cow ? bit_cow : 0) |
             (options.soft_dirty ? bit_soft_dirty : 0) | (access.executable() ? 0 : bit_no_execute) |
-            intent_bits(options.intent)};
+            access_bits(access) | intent_bits(options.intent)};
     }
 
     /// Which alternative this is in a table at `level`.
@@ -104,10 +109,7 @@ public:
     }
     /// Rights as granted, of a leaf or a not-present entry; none for empty, parked and tables.
     constexpr Access access() const {
-        if (!present()) return Access{static_cast<unsigned>((bits_ >> access_shift) & 7)};
-        return Access{abi::access_read |
-                      ((bits_ & (bit_write | bit_cow)) != 0 ? abi::access_write : 0U) |
-                      ((bits_ & bit_no_execute) == 0 ? abi::access_execute : 0U)};
+        return Access{static_cast<unsigned>((bits_ >> access_shift) & 7)};
     }
     constexpr bool is_parked() const {
         return (bits_ & (bit_present | (7ULL << state_shift))) == state_parked << state_shift;
@@ -182,11 +184,13 @@ private:
                (static_cast<std::uint64_t>(intent.origin) << origin_shift) |
                (intent.noreserve ? bit_noreserve : 0);
     }
+    static constexpr std::uint64_t access_bits(Access access) {
+        return std::uint64_t{access.bits()} << access_shift;
+    }
     static constexpr Entry not_present(std::uint64_t state, Id id, Access access, Intent intent,
                                        std::uint64_t flags) {
         return Entry{(state << state_shift) | (std::uint64_t{id.value % id_limit} << page_bits) |
-                     inverted_mask | (std::uint64_t{access.bits()} << access_shift) |
-                     intent_bits(intent) | flags};
+                     inverted_mask | access_bits(access) | intent_bits(intent) | flags};
     }
 
     std::uint64_t bits_ = 0;
@@ -222,13 +226,14 @@ constexpr EntryView Entry::view(Level level) const {
 
 // The SDM's positions (vol. 3A, tables 4-15 to 4-20), said once more as values.
 static_assert(Entry::table(PhysAddr{0x1000}, true).raw() == 0x0070000000001007);
-static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read_execute(), 1, {}).raw() == 0x2005);
-static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read(), 1, {}).raw() == 0x8000000000002005);
+static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read_execute(), 1, {}).raw() ==
+              0x1400000000002005);
+static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read(), 1, {}).raw() == 0x8400000000002005);
 static_assert(Entry::leaf(PhysAddr{0x200000}, Access::read_write(), 2, {.global = true}).raw() ==
-              0x8000000000200187);
+              0x8c00000000200187);
 static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read_write(), 1,
                           {.type = MemoryType::uncached, .shared = true, .cow = true})
-                  .raw() == 0x800000000000261d);
+                  .raw() == 0x8c0000000000261d);
 static_assert(Entry::absent().raw() == 0);
 
 } // namespace vm

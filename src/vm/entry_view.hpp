@@ -65,11 +65,11 @@ struct TableView {
 };
 struct LeafView {
     PhysAddr frame;
-    Access access; ///< as granted: a cow leaf that may be written after copying says rw-
+    Access access; ///< as granted, whether or not the processor may write this frame
     Intent intent;
     MemoryType type;
     bool shared; ///< "don't free me": the frame belongs to somebody else
-    bool cow;    ///< granted rw-, but the processor must not write this frame
+    bool cow;    ///< the frame may have other users, so the processor must not write it
     bool user;
     bool global;
     bool accessed;

@@ -33,7 +33,8 @@ struct Frame {
     /// Whether it is a block of one frame of that kind: both bytes in one look.
     bool is_single(FrameKind wanted) const {
         std::uint16_t both = 0;
-        __builtin_memcpy(&both, reinterpret_cast<const std::byte*>(this) + offsetof(Frame, kind), 2);
+        __builtin_memcpy(&both, reinterpret_cast<const std::byte*>(this) + offsetof(Frame, kind),
+                         2);
         return both == static_cast<std::uint16_t>(wanted);
     }
 };
@@ -107,8 +108,8 @@ inline bool FrameDrop::take(PhysAddr frame) {
 }
 /// Whether the address is memory that the allocator manages.
 bool is_managed(PhysAddr frame);
-/// The frame of zeros that first reads map; never freed, its users not counted: the record says two,
-/// so that nobody takes it for their own.
+/// The frame of zeros that first reads map; never freed, its users not counted: the record says
+/// two, so that nobody takes it for their own.
 inline PhysAddr zero_frame() { return frames_detail::zeros; }
 
 /// Numbers of frames.

@@ -6,21 +6,24 @@ namespace vm {
 
 namespace {
 
-/// A leaf or parked page with these rights; none parks it.
-Entry with_frame(PhysAddr frame, Access access, Intent intent, MemoryType type, bool shared,
-                 bool kernel) {
-    if (access == Access::none()) return Entry::parked(frame, intent, shared, false);
-    // A private frame that has other users, as the frame of zeros has, is copied before a write.
-    const bool own = shared || (frame != zero_frame() && frame_record(frame).references.load(
-                                                             std::memory_order_relaxed) == 1);
-    return Entry::leaf(frame, access, 1,
-                       {.intent = intent,
-                        .type = type,
-                        .shared = shared,
-                        .cow = access.writable() && !own,
-                        .user = !kernel,
-                        .global = kernel});
-}
+/// What a page of its own or of somebody else becomes with these rights; none parks it.
+struct Page {
+    PhysAddr frame;
+    MemoryType type;
+
+    Entry with_access(Entry entry, Access access, bool kernel) const {
+        const Intent intent = entry.intent();
+        if (access == Access::none())
+            return Entry::parked(frame, intent, entry.is_shared(), entry.is_cow());
+        return Entry::leaf(frame, access, 1,
+                           {.intent = intent,
+                            .type = type,
+                            .shared = entry.is_shared(),
+                            .cow = entry.is_cow(),
+                            .user = !kernel,
+                            .global = kernel});
+    }
+};
 
 /// The entry with other rights. The table's level matters only for leaves.
 Entry with_access(Entry entry, Level level, Access access, bool kernel) {
@@ -33,11 +36,10 @@ Entry with_access(Entry entry, Level level, Access access, bool kernel) {
         if (entry.access() == access) return entry;
         if (access == Access::none() && !entry.is_shared() && entry.frame() == zero_frame())
             return Entry::lazy(access, entry.intent());
-        return with_frame(entry.frame(), access, entry.intent(), entry.memory_type(),
-                          entry.is_shared(), kernel);
+        return Page{entry.frame(), entry.memory_type()}.with_access(entry, access, kernel);
     case EntryKind::parked:
-        return with_frame(entry.parked_frame(), access, entry.intent(), MemoryType::write_back,
-                          entry.is_shared(), kernel);
+        return Page{entry.parked_frame(), MemoryType::write_back}.with_access(entry, access,
+                                                                              kernel);
     case EntryKind::empty:
     case EntryKind::table:
     case EntryKind::uncached: break;

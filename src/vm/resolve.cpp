@@ -69,10 +69,8 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool fo
         frame = fresh.frame();
     }
     const bool parks = access == Access::none(); // populated without rights
-    const LeafOptions options{.intent = old.intent(),
-                              .cow = access.writable() && !wants_own,
-                              .user = !kernel_,
-                              .global = kernel_};
+    const LeafOptions options{
+        .intent = old.intent(), .cow = !wants_own, .user = !kernel_, .global = kernel_};
     const Entry now = parks ? Entry::parked(frame, old.intent(), false, false)
                             : Entry::leaf(frame, access, 1, options);
     // The page's charge within a larger entry is one page: splitting is charged apart.

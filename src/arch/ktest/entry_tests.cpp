@@ -74,8 +74,8 @@ private:
     std::array<PhysAddr, top + 1> frames_{};
 };
 
-/// Bits 9 to 11 and 52 to 57.
-constexpr std::uint64_t available_bits = (0x3fULL << 52) | (7ULL << 9);
+/// Bits 9 to 11 and 52 to 60.
+constexpr std::uint64_t available_bits = (0x1ffULL << 52) | (7ULL << 9);
 
 constexpr vm::Intent full_intent{
     .ceiling = vm::Ceiling::all(), .origin = vm::Origin::callback, .noreserve = true};
@@ -83,10 +83,15 @@ constexpr vm::Intent full_intent{
 constexpr vm::LeafOptions all_options{
     .intent = full_intent, .shared = true, .cow = true, .user = false, .soft_dirty = true};
 
-constexpr Entry full_leaf(PhysAddr frame, Level level) {
-    return Entry::leaf(frame, vm::Access::read_write(), level, all_options);
+constexpr Entry full_leaf(PhysAddr frame, Level level,
+                          vm::Access access = vm::Access::read_write()) {
+    return Entry::leaf(frame, access, level, all_options);
 }
-static_assert((full_leaf(PhysAddr{0x1000}, 1).raw() & available_bits) == available_bits);
+constexpr Entry full_code(PhysAddr frame, Level level) {
+    return full_leaf(frame, level, vm::Access::read_execute());
+}
+static_assert(((full_leaf(PhysAddr{0x1000}, 1).raw() | full_code(PhysAddr{0x1000}, 1).raw()) &
+               available_bits) == available_bits);
 
 KERNEL_TEST(available_bits_of_pages, "available bits of present pages are ignored") {
     HandMade tables;
@@ -95,6 +100,9 @@ KERNEL_TEST(available_bits_of_pages, "available bits of present pages are ignore
     EXPECT(!tables.in_use(probe_write).happened, "a plain page can't be written");
     tables.put(1, full_leaf(tables.page(), 1));
     EXPECT(!tables.in_use(probe_read).happened, "with all of them set it can't be read");
+    tables.put(1, full_code(tables.page(), 1));
+    EXPECT(!tables.in_use(probe_read).happened, "with those of code set it can't be read");
+    tables.put(1, full_leaf(tables.page(), 1));
     // Copy on write leaves the write bit clear: the refusal must say no more than that.
     EXPECT(tables.in_use(probe_write).is_page_fault(page_fault_present | page_fault_write),
            "a write meets something else than write protection");
