@@ -6,9 +6,6 @@ namespace vm {
 
 namespace {
 
-/// Emptied tables that a space keeps for reuse; more are given back at once.
-constexpr std::uint64_t reclaimable_limit = 8;
-
 /// Where nothing is asked for, large mappings start where large entries can.
 constexpr std::uint64_t natural_alignment(PageCount pages) {
     if (pages.value >= level_pages(3)) return level_size(3);
@@ -31,16 +28,19 @@ Result<void> AddressSpace::place(VirtRange range, Entry entry, bool replace) {
     std::uint64_t charge = 0;
     TRY(transaction.look([&](Entry old, const Spot& where) -> Result<void> {
         if (!replace) TRY(must_be_hole(old, where));
-        charge += charge_of(entry, where);
+        if (old != entry) charge += charge_of(entry, where);
         return {};
     }));
-    TRY(transaction.reserve(charge, level_max, always));
+    const auto differs = [&](Entry old) { return old != entry; };
+    TRY(transaction.reserve(charge, level_max, differs,
+                            [&] { return transaction.charge_within(differs); }));
     std::uint64_t released = 0;
-    transaction.apply(always, [&](Entry old, const Spot& where) {
-        released += charge_of(old, where);
+    transaction.apply(differs, [&](Entry old, const Spot& where) {
+        if (old != entry) released += charge_of(old, where);
         return entry;
     });
     transaction.commit(released);
+    fold_ends(range);
     return {};
 }
 
@@ -97,7 +97,7 @@ Result<void> AddressSpace::place_window(const WindowRequest& request, VirtAddr a
                               .shared = true,
                               .user = !kernel_,
                               .global = kernel_};
-    TRY(transaction.reserve(0, 1, always));
+    TRY(transaction.reserve(0, 1, always, [&] { return transaction.charge_within(always); }));
     std::uint64_t released = 0;
     transaction.apply(always, [&](Entry old, const Spot& where) {
         released += charge_of(old, where);
@@ -113,7 +113,8 @@ Result<void> AddressSpace::unmap(VirtRange range) {
     {
         Transaction transaction(*this, range, Detach::yes);
         const auto mapped = [](Entry entry) { return !entry.empty(); };
-        TRY(transaction.reserve(0, level_max, mapped));
+        TRY(transaction.reserve(0, level_max, mapped,
+                                [&] { return transaction.charge_within(mapped); }));
         std::uint64_t released = 0;
         transaction.apply(mapped, [&](Entry old, const Spot& where) {
             released += charge_of(old, where);
@@ -121,34 +122,8 @@ Result<void> AddressSpace::unmap(VirtRange range) {
         });
         transaction.commit(released);
     }
-    if (reclaimable_.load(std::memory_order_relaxed) > reclaimable_limit) {
-        prune(range.start);
-        prune(range.end - 1);
-    }
+    fold_ends(range);
     return {};
-}
-
-void AddressSpace::prune(VirtAddr address) {
-    for (;;) {
-        // The highest table on the way to the address that holds nothing; never the root.
-        TableRef table = table_at(root_, levels_, top_base());
-        VirtRange span{};
-        while (table.level > 1 && span.empty()) {
-            const unsigned index = table.index_of(address);
-            const Entry entry = table.slots[index].load();
-            if (!entry.is_table(table.level)) return;
-            const VirtAddr start = table.address_of(index);
-            table = table.below(entry, index);
-            // The kernel's top tables stand in every user root: they stay.
-            if (kernel_ && table.level + 1 == levels_) continue;
-            if (table.descriptor->live == 0) span = {start, start + level_size(table.level + 1)};
-        }
-        if (span.empty()) return;
-        Transaction transaction(*this, span, Detach::yes);
-        if (!transaction.look(must_be_hole).ok()) return;
-        transaction.apply(never, [](Entry, const Spot&) { return Entry::absent(); });
-        transaction.commit();
-    }
 }
 
 } // namespace vm

@@ -24,7 +24,7 @@ public:
     void table(TableDescriptor* table) {
         freed_.charge += 1;
         freed_.tables += 1;
-        if (table->live == 0) freed_.reclaimable += 1;
+        if (table->idle) freed_.reclaimable += 1;
         const auto* const slots = static_cast<const Slot*>(direct(table->frame));
         if (table->level == 1) {
             pages(slots, table->live);

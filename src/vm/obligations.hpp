@@ -27,7 +27,7 @@ public:
         std::uint64_t charge = 0;    ///< of the dismantled tables and of what stood in them, pages
         std::uint64_t anonymous = 0; ///< private frames
         std::uint64_t tables = 0;
-        std::uint64_t reclaimable = 0; ///< of the tables, those that were empty
+        std::uint64_t reclaimable = 0; ///< of the tables, those that were idle
     };
     Freed release();
 

@@ -71,10 +71,13 @@ Result<void> transform(AddressSpace& space, VirtRange range, Admit admit, Change
         return {};
     }));
     const auto changes = [&](Entry old) { return change(old, level_max) != old; };
-    TRY(transaction.reserve(after > before ? after - before : 0, level_max, changes));
+    TRY(transaction.reserve(after > before ? after - before : 0, level_max, changes,
+                            [&] { return before > after ? before - after : 0; }));
     transaction.apply(changes,
                       [&](Entry old, const Spot& where) { return change(old, where.level); });
-    transaction.commit(before > after ? before - after : 0);
+    // A page that is promised still may be touched at once: the one that it had must be free.
+    transaction.commit(before > after ? before - after : 0,
+                       keeps_frames ? Freeing::after_unlock : Freeing::under_locks);
     return {};
 }
 
@@ -82,7 +85,7 @@ Result<void> transform(AddressSpace& space, VirtRange range, Admit admit, Change
 
 Result<void> AddressSpace::protect(VirtRange range, Access access) {
     TRY(check(range));
-    return transform<true>(
+    TRY(transform<true>(
         *this, range,
         [&](Entry old) -> Result<void> {
             if (!old.intent().ceiling.allows(access)) return Error::not_permitted;
@@ -92,12 +95,16 @@ Result<void> AddressSpace::protect(VirtRange range, Access access) {
                 return Error::not_permitted;
             return {};
         },
-        [&](Entry old, Level level) { return with_access(old, level, access, kernel_); });
+        [&](Entry old, Level level) { return with_access(old, level, access, kernel_); }));
+    fold_ends(range);
+    return {};
 }
 
 Result<void> AddressSpace::discard(VirtRange range) {
     TRY(check(range));
-    return transform<false>(*this, range, [](Entry) -> Result<void> { return {}; }, without_page);
+    TRY(transform<false>(*this, range, [](Entry) -> Result<void> { return {}; }, without_page));
+    fold_ends(range);
+    return {};
 }
 
 } // namespace vm

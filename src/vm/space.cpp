@@ -56,7 +56,7 @@ struct Adopted {
 /// Gives descriptors to the tables that boot made within `range`.
 Result<Adopted> adopt_tables(PhysAddr frame, Level level, VirtAddr base, VirtRange range) {
     const TableDescriptor* descriptor = TRY(adopt_table(frame, level));
-    Adopted sum{1, descriptor->live == 0 ? 1U : 0U};
+    Adopted sum{1, descriptor->idle ? 1U : 0U};
     if (level == 1) return sum;
     const TableRef table = table_at(frame, level, base);
     const unsigned last = table.index_of(range.end - 1);

@@ -132,7 +132,7 @@ public:
         std::uint64_t anonymous;   ///< private frames held
         std::uint64_t tables;      ///< pages of the paging structure, the root included
         std::uint64_t faults;      ///< resolved
-        std::uint64_t reclaimable; ///< of the tables, those that hold nothing
+        std::uint64_t reclaimable; ///< of the tables, those that one entry could stand for
     };
     Counts counts() const;
 
@@ -147,8 +147,20 @@ private:
     Result<void> check(VirtRange range) const;
     Result<void> place(VirtRange range, Entry entry, bool replace);
     Result<void> place_window(const WindowRequest& request, VirtAddr at);
-    /// Gives back the emptied tables above `address` when more than a few are kept.
-    void prune(VirtAddr address);
+    /// Idle tables that a space keeps for reuse, so that what is done again and again to one page
+    /// makes and frees none; more are folded at once.
+    static constexpr std::uint64_t idle_limit = 8;
+    bool keeps_too_many() const {
+        return reclaimable_.load(std::memory_order_relaxed) > idle_limit;
+    }
+    /// Folds the idle tables above a range's ends, after a change of it, when too many are kept.
+    /// Without locks.
+    void fold_ends(VirtRange range) {
+        if (!keeps_too_many()) return;
+        fold_above(range.start);
+        fold_above(range.end - 1);
+    }
+    void fold_above(VirtAddr address);
     /// Makes one page's frame as `access` (or, with `force`, populate) needs it.
     Resolution resolve_page(VirtAddr page, FaultAccess access, bool force);
 

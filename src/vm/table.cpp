@@ -75,6 +75,20 @@ void initialise(TableDescriptor& descriptor, PhysAddr frame, Level level) {
 
 } // namespace
 
+bool TableDescriptor::holds_only(Entry value, const Slot* slots) {
+    if (value.empty() ? live != 0 : live != table_entries) return false;
+    if (value == base) return differing == 0;
+    if (differing != table_entries || slots[witness].load() != value) return false;
+    for (unsigned index = 0; index < table_entries; ++index) {
+        if (slots[index].load() == value) continue;
+        witness = static_cast<std::uint16_t>(index);
+        return false;
+    }
+    base = value;
+    differing = 0;
+    return true;
+}
+
 void reset_tables() { slab.lock()->free = nullptr; }
 
 Result<TableDescriptor*> make_table(Level level) {
@@ -107,7 +121,8 @@ Result<TableDescriptor*> adopt_table(PhysAddr frame, Level level) {
     initialise(*descriptor, frame, level);
     const auto* slots = static_cast<const Slot*>(direct(frame));
     for (unsigned index = 0; index < table_entries; ++index)
-        if (!slots[index].load().empty()) descriptor->mark(index, false);
+        descriptor->count(index, Entry::absent(), slots[index].load());
+    descriptor->idle = descriptor->live == 0;
     return descriptor;
 }
 

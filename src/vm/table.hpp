@@ -76,25 +76,38 @@ struct alignas(64) TableDescriptor {
     Published<std::uint16_t> live; ///< entries that are not empty
     std::uint8_t level = 0;
     std::atomic<bool> stale{false}; ///< unlinked: whoever waited for the lock starts again
-    std::uint32_t references = 1;   ///< parent entries
+    /// All slots hold one value that one entry of the parent could say as well: see `holds_only`.
+    Published<bool> idle;
+    std::uint32_t references = 1; ///< parent entries
     PhysAddr frame{};
     TableDescriptor* next = nullptr;     ///< free list; tables that wait for their flush
     TableDescriptor* previous = nullptr; ///< free list
     Promise longest;
+    Entry base{};                ///< what all slots held once
+    std::uint16_t differing = 0; ///< slots that hold something else now
+    std::uint16_t witness = 0;   ///< a slot that last told that the values are not all one
     /// Bit i: slot i is empty, so all that it maps is free.
     Published<std::uint64_t> free[table_entries / 64]{};
 
     std::uint64_t free_word(unsigned word) const { return free[word]; }
-    /// Marks slot `index` as empty or not. Precondition: it was the opposite.
-    void mark(unsigned index, bool empty) {
-        live = static_cast<std::uint16_t>(empty ? live - 1 : live + 1);
+    /// Counts that slot `index` holds `now` instead of `old`.
+    void count(unsigned index, Entry old, Entry now) {
+        if (old.present() && now.present()) return; // what all slots held was never present
+        differing = static_cast<std::uint16_t>(differing + (now != base) - (old != base));
+        if (old.empty() == now.empty()) return;
+        live = static_cast<std::uint16_t>(now.empty() ? live - 1 : live + 1);
         free[index / 64] = free[index / 64] ^ 1ULL << (index % 64);
     }
-    /// Marks all slots of an empty table as not empty.
-    void mark_full() {
+    /// Fills an empty table. Precondition: nothing reaches it; `entry` is not empty.
+    void fill(Slot* slots, Entry entry) {
+        for (unsigned index = 0; index < table_entries; ++index) slots[index].store(entry);
+        base = entry;
         live = table_entries;
         for (Published<std::uint64_t>& word : free) word = 0;
     }
+    /// Whether all slots hold `value`, which one of them was just given. Reads no slot unless all
+    /// differ from `base`, and then seldom more than one.
+    bool holds_only(Entry value, const Slot* slots);
 };
 static_assert(sizeof(TableDescriptor) == 128);
 

@@ -120,11 +120,28 @@ std::uint64_t Transaction::tables_below(Level level, VirtRange range) const {
     return tables;
 }
 
-Result<void> Transaction::take(const Need& need, std::uint64_t charge) {
-    const std::uint64_t pages = charge + need.tables - need.prepaid;
-    if (pages != 0) TRY(space_.account_.charge({pages}));
-    charged_ = pages;
-    for (std::uint64_t made = 0; made < need.tables; ++made) {
+std::uint64_t Transaction::charge_of_table(PhysAddr frame, Level level) {
+    std::uint64_t charge = 1;
+    const auto* slots = static_cast<const Slot*>(direct(frame));
+    for (unsigned index = 0; index < table_entries; ++index) {
+        const Entry entry = slots[index].load();
+        charge += entry.is_table(level) ? charge_of_table(entry.frame(), level - 1)
+                                        : charge_of(entry, level);
+    }
+    return charge;
+}
+
+Result<void> Transaction::charge_beyond(std::uint64_t spent, std::uint64_t pages) {
+    if (pages != spent) TRY(space_.account_.charge({pages - spent}));
+    charged_ = pages - spent;
+    kept_ = spent;
+    // Once it is unlocked, what came may be touched: the memory that pays for it must be free.
+    freeing_ = Freeing::under_locks;
+    return {};
+}
+
+Result<void> Transaction::make_tables(std::uint64_t count) {
+    for (std::uint64_t made = 0; made < count; ++made) {
         TableDescriptor* table = TRY(make_table(1));
         table->next = reserved_;
         reserved_ = table;
@@ -140,16 +157,6 @@ void Transaction::mirror(const TableRef& root, unsigned first, unsigned last) co
         mirrored[index].store(root.slots[index].load());
 }
 
-void Transaction::count_reclaimable(const TableRef& table, bool was_empty) {
-    const bool empty = table.descriptor->live == 0;
-    if (empty == was_empty) return;
-    if (empty) {
-        space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
-    } else {
-        space_.reclaimable_.fetch_sub(1, std::memory_order_relaxed);
-    }
-}
-
 TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) {
     require(reserved_ != nullptr && !entry.present(), "splitting without a reserved table");
     TableDescriptor* const made = reserved_;
@@ -158,16 +165,11 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     made->level = static_cast<std::uint8_t>(table.level - 1);
     made->longest.reset(entry.empty() ? level_pages(table.level) : 0);
     const TableRef child = table_at(made->frame, table.level - 1, table.address_of(index));
-    if (!entry.empty()) {
-        for (unsigned at = 0; at < table_entries; ++at) child.slots[at].store(entry);
-        made->mark_full();
-    } else {
-        space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (!entry.empty()) made->fill(child.slots, entry);
     made->lock.lock();
     const Entry link = Entry::table(made->frame, !space_.kernel_);
     table.slots[index].store(link);
-    if (entry.empty()) table.descriptor->mark(index, false);
+    table.descriptor->count(index, entry, link);
     space_.tables_.fetch_add(1, std::memory_order_relaxed);
     return child;
 }
@@ -186,11 +188,36 @@ void Transaction::unlink(const TableRef& table, unsigned index, Entry old, Entry
     const TableRef child = table.below(old, index);
     table.slots[index].exchange(now);
     retire(child);
-    if (now.empty()) {
-        table.descriptor->mark(index, true);
-        freed_ = true;
-    }
+    table.descriptor->count(index, old, now);
+    freed_ = freed_ || now.empty();
     obligations_.own_table(child.descriptor, where.range);
+}
+
+bool Transaction::folds(const TableRef& child, const Spot& where) const {
+    return child.descriptor->idle && !(space_.kernel_ && where.level == space_.levels_) &&
+           (where.whole || space_.keeps_too_many());
+}
+
+void Transaction::fold_below(const TableRef& table, unsigned index, Entry link, const Spot& where) {
+    const TableRef child = table.below(link, index);
+    const Entry value = child.slots[0].load();
+    // The parent's entry is charged for what the table's were, and for the table if that is a
+    // promise: then the table leaves its own charge to it.
+    kept_ += charge_of(value, table.level) - table_entries * charge_of(value, child.level);
+    unlink(table, index, link, value, where);
+    child.descriptor->live = 0; // nothing in it is to be freed
+}
+
+bool Transaction::fold() {
+    const unsigned index = top_.index_of(range_.start);
+    const Entry link = top_.slots[index].load();
+    const Spot where = spot(top_, index, range_);
+    if (!link.is_table(top_.level) || !where.whole) return false;
+    if (!top_.below(link, index).descriptor->idle) return false;
+    fold_below(top_, index, link, where);
+    finish(top_, index, index, index);
+    applied_ = true;
+    return true;
 }
 
 void Transaction::raise_promises() {
@@ -202,28 +229,31 @@ void Transaction::raise_promises() {
     }
 }
 
-void Transaction::commit(std::uint64_t released) {
+std::uint64_t Transaction::free_replaced() {
+    const auto freed = obligations_.release();
+    if (freed.tables != 0) {
+        space_.anonymous_.fetch_sub(freed.anonymous, std::memory_order_relaxed);
+        space_.tables_.fetch_sub(freed.tables, std::memory_order_relaxed);
+        space_.reclaimable_.fetch_sub(freed.reclaimable, std::memory_order_relaxed);
+    }
+    return freed.charge;
+}
+
+void Transaction::commit(std::uint64_t released, Freeing freeing) {
     require(applied_ && reserved_ == nullptr, "a transaction reserved more than it used");
     if (freed_) raise_promises();
     // Under the locks: who maps the range next must not meet translations of what was there.
     obligations_.flush(space_);
+    const bool early = freeing == Freeing::under_locks || freeing_ == Freeing::under_locks;
+    if (early && obligations_.any()) released += free_replaced();
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
     if (anonymous_ != 0) {
         space_.anonymous_.fetch_add(static_cast<std::uint64_t>(anonymous_),
                                     std::memory_order_relaxed);
     }
-    if (!obligations_.any()) {
-        if (released != 0) space_.account_.release({released});
-        return;
-    }
-    const auto freed = obligations_.release();
-    released += freed.charge;
-    if (freed.tables != 0) {
-        space_.anonymous_.fetch_sub(freed.anonymous, std::memory_order_relaxed);
-        space_.tables_.fetch_sub(freed.tables, std::memory_order_relaxed);
-        space_.reclaimable_.fetch_sub(freed.reclaimable, std::memory_order_relaxed);
-    }
+    if (obligations_.any()) released += free_replaced();
+    released -= kept_;
     if (released != 0) space_.account_.release({released});
 }
 

@@ -22,6 +22,12 @@ namespace vm {
 /// Which tables an operation may replace as a whole.
 enum class Detach : bool { no, yes };
 
+/// When what was replaced is freed.
+enum class Freeing : bool {
+    after_unlock, ///< the charge is given back afterwards
+    under_locks,  ///< where its charge stays, and pays for what may be touched from then on
+};
+
 class Transaction {
 public:
     /// Locks the tables of a page-aligned, not empty range inside the space's. With Detach::yes,
@@ -47,14 +53,44 @@ public:
 
     /// Takes the tables that `apply` will need, with their charge, and charges `charge` pages more:
     /// tables below entries covered in part, or standing above `leaf_level`, for which
-    /// splits(Entry) holds. Errors: no_memory, limit_reached.
-    template <typename Splits>
-    Result<void> reserve(std::uint64_t charge, Level leaf_level, Splits&& splits) {
+    /// splits(Entry) holds. Where a limit is met, what `surplus()` gives pays instead: pages of
+    /// charge that `commit` would give back. Errors: no_memory, limit_reached.
+    template <typename Splits, typename Surplus>
+    Result<void> reserve(std::uint64_t charge, Level leaf_level, Splits&& splits,
+                         Surplus&& surplus) {
         leaf_level_ = leaf_level;
         Need need{};
         if (top_.level > 1) need_in(top_, range_, splits, need);
-        if (charge + need.tables == 0) return {};
-        return take(need, charge);
+        if (const std::uint64_t pages = charge + need.tables - need.prepaid; pages != 0) {
+            if (const auto charged = space_.account_.charge({pages}); charged) {
+                charged_ = pages;
+            } else {
+                const std::uint64_t spent = std::min<std::uint64_t>(pages, surplus());
+                if (spent == 0) return charged;
+                TRY(charge_beyond(spent, pages));
+            }
+        }
+        return need.tables == 0 ? Result<void>{} : make_tables(need.tables);
+    }
+    /// The same where nothing is given back.
+    template <typename Splits>
+    Result<void> reserve(std::uint64_t charge, Level leaf_level, Splits&& splits) {
+        return reserve(charge, leaf_level, splits, [] { return 0U; });
+    }
+    /// The charge of what the range holds, entries left out for which leaves(Entry) does not hold:
+    /// the surplus where all else leaves the map.
+    template <typename Leaves>
+    std::uint64_t charge_within(Leaves&& leaves) const {
+        std::uint64_t charge = 0;
+        const auto seen = look([&](Entry entry, const Spot& where) -> Result<void> {
+            if (entry.is_table(where.level)) {
+                charge += charge_of_table(entry.frame(), where.level - 1);
+            } else if (leaves(entry)) {
+                charge += charge_of(entry, where);
+            }
+            return {};
+        });
+        return seen ? charge : 0;
     }
 
     /// Changes the entries, after `reserve` with the same `splits`: change(Entry old, const Spot&)
@@ -67,9 +103,13 @@ public:
         applied_ = true;
     }
 
+    /// Puts what an idle table holds in its parent's entry, if the range is all that an idle table
+    /// maps. Instead of `apply`.
+    bool fold();
+
     /// Flushes, unlocks, frees what was replaced, and gives back `released` pages of charge and
     /// those of detached tables and all below them.
-    void commit(std::uint64_t released = 0);
+    void commit(std::uint64_t released = 0, Freeing freeing = Freeing::after_unlock);
 
 private:
     struct Need {
@@ -89,18 +129,31 @@ private:
     bool detaches(const Spot& where) const { return detach_ == Detach::yes && where.whole; }
     /// Tables needed below one entry of a table at `level` to give `range` entries of its own.
     std::uint64_t tables_below(Level level, VirtRange range) const;
-    Result<void> take(const Need& need, std::uint64_t charge);
+    /// Frees what was replaced; gives the charge of the tables among it and of all in them.
+    std::uint64_t free_replaced();
+    /// Charges what `spent` pages of the surplus leave of `pages`.
+    Result<void> charge_beyond(std::uint64_t spent, std::uint64_t pages);
+    Result<void> make_tables(std::uint64_t count);
+    /// The charge of a table and all below it.
+    static std::uint64_t charge_of_table(PhysAddr frame, Level level);
     /// Links a reserved table, filled with copies of `entry`, in the entry's place.
     TableRef split(const TableRef& table, unsigned index, Entry entry);
     void unlink(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
+    /// Whether the table below, which was just changed, is to be folded at once.
+    bool folds(const TableRef& child, const Spot& where) const;
+    /// Replaces the idle table below an entry by what it holds.
+    void fold_below(const TableRef& table, unsigned index, Entry link, const Spot& where);
+    /// After changes in entries [first, last] of a table, or below them. `changed`: the one that
+    /// was stored last in the table itself, table_entries if none was.
+    void finish(const TableRef& table, unsigned first, unsigned last, unsigned changed);
     /// Marks an unlinked table and all below it stale, and unlocks them: whoever walked there
     /// without a lock and waits for one of theirs starts again.
     static void retire(const TableRef& table);
     void put(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
     /// Writes entries [first, last] of the root, which were changed, into user mode's too.
     void mirror(const TableRef& root, unsigned first, unsigned last) const;
-    /// Keeps the count of reclaimable tables, when a table became empty or ceased to be.
-    void count_reclaimable(const TableRef& table, bool was_empty);
+    /// Notes whether the table is idle, and counts it.
+    void note_idle(const TableRef& table, Entry latest);
     void lock_top();
     /// Calls visit(TableRef, VirtRange) for the tables right below `table` within the range.
     template <typename Visit>
@@ -124,6 +177,8 @@ private:
     std::int64_t anonymous_ = 0;          ///< private frames gained or lost
     TableDescriptor* reserved_ = nullptr; ///< chained through `next`
     std::uint64_t charged_ = 0;           ///< to be given back if nothing is applied
+    std::uint64_t kept_ = 0;              ///< of the charge of what leaves: stays for what comes
+    Freeing freeing_ = Freeing::after_unlock;
     Obligations obligations_;
 };
 
@@ -153,9 +208,33 @@ inline void Transaction::put(const TableRef& table, unsigned index, Entry old, E
         }
         if (after.value != 0) ++anonymous_;
     }
-    if (old.empty() != now.empty()) {
-        table.descriptor->mark(index, now.empty());
-        freed_ = freed_ || now.empty();
+    table.descriptor->count(index, old, now);
+    freed_ = freed_ || now.empty();
+}
+
+inline void Transaction::note_idle(const TableRef& table, Entry latest) {
+    TableDescriptor& descriptor = *table.descriptor;
+    const bool idle =
+        !latest.present() && !latest.is_parked() && descriptor.holds_only(latest, table.slots);
+    if (idle == descriptor.idle) return;
+    descriptor.idle = idle;
+    if (idle) {
+        space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
+    } else {
+        space_.reclaimable_.fetch_sub(1, std::memory_order_relaxed);
+    }
+}
+
+inline void Transaction::finish(const TableRef& table, unsigned first, unsigned last,
+                                unsigned changed) {
+    if (freed_) {
+        std::atomic_thread_fence(std::memory_order_seq_cst); // the bitmap first: see Promise
+        raise_promise(table);
+    }
+    if (table.level == space_.levels_) {
+        mirror(table, first, last);
+    } else if (changed < table_entries) {
+        note_idle(table, table.slots[changed].load());
     }
 }
 
@@ -194,33 +273,36 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
 
 template <typename Splits, typename Change>
 void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& splits, Change& change) {
+    const unsigned first = table.index_of(range.start);
     const unsigned last = table.index_of(range.end - 1);
-    const bool was_empty = table.descriptor->live == 0;
-    for (unsigned index = table.index_of(range.start); index <= last; ++index) {
+    unsigned changed = table_entries; // the slot of the latest change
+    for (unsigned index = first; index <= last; ++index) {
         const Entry entry = table.slots[index].load();
         const Spot where = spot(table, index, range);
         if (entry.is_table(table.level)) {
             if (detaches(where)) {
                 unlink(table, index, entry, change(Entry::absent(), where), where);
-            } else {
-                apply_in(table.below(entry, index), where.range, splits, change);
+                changed = index;
+                continue;
+            }
+            const TableRef child = table.below(entry, index);
+            apply_in(child, where.range, splits, change);
+            if (folds(child, where)) {
+                fold_below(table, index, entry, where);
+                changed = index;
             }
         } else if (where.whole && table.level <= leaf_level_) {
             const Entry now = change(entry, where);
-            if (now != entry) put(table, index, entry, now, where);
+            if (now == entry) continue;
+            put(table, index, entry, now, where);
+            changed = index;
         } else if (splits(entry)) {
-            apply_in(split(table, index, entry), where.range, splits, change);
+            const TableRef child = split(table, index, entry);
+            changed = index;
+            apply_in(child, where.range, splits, change);
         }
     }
-    if (freed_) {
-        std::atomic_thread_fence(std::memory_order_seq_cst); // the bitmap first: see Promise
-        raise_promise(table);
-    }
-    if (table.level == space_.levels_) {
-        mirror(table, table.index_of(range.start), last);
-    } else {
-        count_reclaimable(table, was_empty);
-    }
+    finish(table, first, last, changed);
 }
 
 } // namespace vm

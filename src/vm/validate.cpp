@@ -35,12 +35,26 @@ struct FreeRuns {
     }
 };
 
+/// Whether one entry could stand for the table is to be known at any time.
+void examine_idleness(const TableRef& table, Truth& truth) {
+    const Entry first = table.slots[0].load();
+    bool idle = !first.present() && !first.is_parked();
+    unsigned differing = 0;
+    for (unsigned index = 0; index < table_entries; ++index) {
+        const Entry entry = table.slots[index].load();
+        if (entry != first) idle = false;
+        if (entry != table.descriptor->base) ++differing;
+    }
+    if (idle) ++truth.reclaimable;
+    if (idle != table.descriptor->idle) truth.problem = "an idle table is not known as such";
+    if (differing != table.descriptor->differing) truth.problem = "differing slots are miscounted";
+}
+
 /// Slots of `table` that lie outside of `range` belong to somebody else: the kernel's half in a
 /// user root, what boot made in the kernel's.
 FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth) {
     const TableDescriptor& descriptor = *table.descriptor;
     ++truth.tables;
-    if (descriptor.live == 0 && !top) ++truth.reclaimable;
     if (descriptor.level != table.level) truth.problem = "a descriptor has another level";
     if (descriptor.stale.load()) truth.problem = "a reachable table is marked stale";
     if (descriptor.lock.locked()) truth.problem = "a table is locked";
@@ -68,6 +82,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth)
         }
     }
     if (!top && live != descriptor.live) truth.problem = "the live count is wrong";
+    if (!top) examine_idleness(table, truth);
     if (!top && descriptor.longest.pages() < runs.longest)
         truth.problem = "a table promises less than it has free";
     return runs;

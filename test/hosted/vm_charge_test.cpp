@@ -110,6 +110,51 @@ TEST_CASE("a promise that can't be kept is refused, and changes nothing") {
     CHECK(faults_of(machine, *space) == "");
 }
 
+TEST_CASE("at the limit, what leaves the map pays for what comes") {
+    constexpr std::uint64_t mib = 1ULL << 20;
+    Machine machine({.zones = MachineOptions::small_zones(), .commit_limit = {1200}});
+    Space space(machine);
+    const auto replace = [&](std::uint64_t address, std::uint64_t pages, bool noreserve = false) {
+        MapRequest request = fixed(address, pages, Access::read_write(), noreserve);
+        request.placement = Placement::replace;
+        return space->map(request);
+    };
+    REQUIRE(space->map(fixed(gib, 512, Access::read_write(), false)).ok()); // one entry, 513 pages
+    REQUIRE(space->map(fixed(gib + 2 * mib, 100, Access::read_write(), false)).ok());
+    for (std::uint64_t n = 0; n < 100; ++n)
+        REQUIRE(machine.write_word(*space, VirtAddr{gib + 2 * mib + n * page_size}, n) ==
+                Resolution::resolved);
+    // The rest of what may be promised.
+    std::uint64_t rest = 1200;
+    while (!space->map(fixed(8 * gib, rest, Access::read_write(), false)).ok()) --rest;
+    const std::uint64_t full = space->account().charged().value;
+    CHECK(full >= 1199); // a page more would need a table
+    // Over touched pages, whole and in part; in the middle of a large entry, whose table is paid.
+    CHECK(replace(gib + 2 * mib, 100).ok());
+    CHECK(space->counts().anonymous == 0);
+    CHECK(machine.read_word(*space, VirtAddr{gib + 2 * mib + 7 * page_size}) == 0);
+    CHECK(replace(gib + 100 * page_size, 7, true).ok());
+    CHECK(replace(gib + 100 * page_size, 7).ok());
+    CHECK(space->account().charged().value == full);
+    // Over a table and all that it holds, and more than fits: refused, and nothing lost.
+    REQUIRE(machine.write_word(*space, VirtAddr{gib}, 77) == Resolution::resolved);
+    const Likeness before = Likeness::of(*space);
+    CHECK(replace(gib, 513 + 100).error() == Error::no_memory);
+    CHECK(replace(gib - page_size, 512).error() == Error::no_memory);
+    CHECK(Likeness::of(*space) == before);
+    CHECK(machine.read_word(*space, VirtAddr{gib}) == 77);
+    CHECK(replace(gib, 512).ok());
+    CHECK(space->account().charged().value == full);
+    CHECK(machine.read_word(*space, VirtAddr{gib}) == 0);
+    // A table that an unmap needs is paid by what it takes out.
+    REQUIRE(space->unmap(range_of(8 * gib, page_size)).ok());
+    REQUIRE(space->map(fixed(16 * gib, 1024, Access::read(), false)).ok());
+    rest = 1200;
+    while (rest != 0 && !space->map(fixed(8 * gib, rest, Access::read_write(), false)).ok()) --rest;
+    CHECK(space->unmap(range_of(16 * gib, page_size)).error() == Error::no_memory);
+    CHECK(faults_of(machine, *space) == "");
+}
+
 TEST_CASE("uncharged memory ends in a clean refusal when there is none") {
     Machine machine({.zones = MachineOptions::small_zones(), .commit_limit = {200}});
     Space space(machine);

@@ -221,6 +221,37 @@ void memory_comes_back() {
     }
 }
 
+/// Maps, splits and unmaps at changing places, and changes a page of a large mapping back and
+/// forth: the tables needed in between are not kept.
+void long_lives_silt_up_nothing() {
+    constexpr std::uint64_t large = 1024 * gibibyte;
+    constexpr unsigned rounds = 30'000;
+    const auto reserved = REQUIRE(user::map(large, {.flags = abi::map_noreserve}));
+    const auto before = REQUIRE(user::process_info(abi::no_handle));
+    std::uint64_t random = 12345;
+    for (unsigned round = 0; round < rounds; ++round) {
+        random = random * 6364136223846793005 + 1442695040888963407;
+        const std::uint64_t page = reserved + (random >> 20) % (large / page_size) * page_size;
+        const auto own = REQUIRE(user::map(4 * mebibyte, {.flags = abi::map_noreserve}));
+        REQUIRE(user::protect(own + mebibyte, page_size, abi::access_read));
+        if (round % 2 == 0) {
+            *word_at(page) = round;
+            REQUIRE(user::discard(page, page_size));
+        } else {
+            REQUIRE(user::protect(page, page_size, abi::access_none));
+            REQUIRE(user::protect(page, page_size, abi::access_read | abi::access_write));
+        }
+        REQUIRE(user::unmap(own, 4 * mebibyte));
+    }
+    const auto after = REQUIRE(user::process_info(abi::no_handle));
+    EXPECT_EQUAL(after.anonymous, before.anonymous);
+    // A few stay for reuse, with the two above each.
+    EXPECT(after.tables <= before.tables + 24);
+    REQUIRE(user::discard(reserved, large));
+    EXPECT(REQUIRE(user::process_info(abi::no_handle)).tables <= before.tables + 8);
+    REQUIRE(user::unmap(reserved, large));
+}
+
 constexpr Test tests[] = {
     {"lazy_memory_is_zero", lazy_memory_is_zero},
     {"read_then_write", read_then_write},
@@ -233,6 +264,7 @@ constexpr Test tests[] = {
     {"terabyte_costs_nothing", terabyte_costs_nothing},
     {"partial_unmap", partial_unmap},
     {"memory_comes_back", memory_comes_back},
+    {"long_lives_silt_up_nothing", long_lives_silt_up_nothing},
 };
 
 } // namespace
