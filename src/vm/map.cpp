@@ -56,14 +56,14 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
                               {Ceiling::none(), Origin::callback, true})
             : Entry::lazy(request.access, {request.ceiling, Origin::anonymous, request.noreserve});
 
-    if (request.placement != Placement::first_fit) {
+    if (request.placement == Placement::fixed || request.placement == Placement::replace) {
         const VirtRange range{request.address, request.address + request.pages.bytes()};
         TRY(check(range));
         TRY(place(range, entry, request.placement == Placement::replace));
         return request.address;
     }
     for (;;) {
-        const VirtAddr at = TRY(first_fit(request.pages, alignment, request.address));
+        const VirtAddr at = TRY(hole_for(request, alignment));
         const auto placed = place({at, at + request.pages.bytes()}, entry, false);
         if (placed) return at;
         // Somebody else took the range since: search again.

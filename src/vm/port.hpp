@@ -58,8 +58,13 @@ void kernel_mapped(VirtRange range);
 /// Whether an allocation of frames may go on; a test machine says no to try what happens.
 #ifdef TABULA_HOSTED
 bool allocation_allowed();
+/// A hole search looks at another table, or at another word of a bitmap: a test counts them.
+void searched_table();
+void searched_word();
 #else
 constexpr bool allocation_allowed() { return true; }
+constexpr void searched_table() {}
+constexpr void searched_word() {}
 #endif
 
 /// Ends everything: an invariant does not hold.

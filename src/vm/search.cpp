@@ -1,222 +1,282 @@
 // SPDX-License-Identifier: MIT
-// first_fit: the lowest hole that is large enough. Walks hole bitmaps, skips tables whose promise
-// is too small, makes no table and reads no absent one.
-#include "vm/space.hpp"
-#include "vm/table.hpp"
+// Hole search, upwards and downwards.
+#include "vm/search.hpp"
 
 #include <algorithm>
 #include <bit>
 
 namespace vm {
 
-namespace {
-
-bool is_free(const TableDescriptor& table, unsigned index) {
-    return (table.free_word(index / 64) >> (index % 64) & 1) != 0;
-}
-
-/// Number of slots from `first` on that are alike (empty or not), at most to the table's end.
-unsigned alike_from(const TableDescriptor& table, unsigned first, bool empty) {
-    unsigned at = first;
-    while (at < table_entries) {
-        const std::uint64_t word = empty ? ~table.free_word(at / 64) : table.free_word(at / 64);
-        const std::uint64_t rest = word >> (at % 64);
-        if (rest != 0) return at + static_cast<unsigned>(std::countr_zero(rest)) - first;
-        at = (at / 64 + 1) * 64;
-    }
-    return table_entries - first;
-}
-
-/// The same downwards: empty slots that end before `end`.
-unsigned empty_below(const TableDescriptor& table, unsigned end) {
-    unsigned at = end;
-    while (at != 0) {
-        const unsigned word = (at - 1) / 64;
-        const unsigned bits = at - word * 64;
-        const auto ones =
-            static_cast<unsigned>(std::countl_one(table.free_word(word) << (64 - bits)));
-        if (ones < bits) return end - at + ones;
-        at = word * 64;
-    }
-    return end;
-}
-
-/// The first slot, from `first` on, of `count` (1 to 64) that are all empty; table_entries if none.
-unsigned find_empty(const TableDescriptor& table, unsigned first, unsigned count) {
-    constexpr unsigned words = table_entries / 64;
-    for (unsigned word = first / 64; word < words; ++word) {
-        std::uint64_t low = table.free_word(word);
-        std::uint64_t high = word + 1 < words ? table.free_word(word + 1) : 0;
-        if (word == first / 64) low &= ~0ULL << (first % 64);
-        // After each step a bit says that this slot and the next `have` - 1 are empty.
-        for (unsigned have = 1; have < count && low != 0;) {
-            const unsigned step = std::min({have, count - have, 63U});
-            low &= low >> step | high << (64 - step);
-            high &= high >> step;
-            have += step;
-        }
-        if (low != 0) return word * 64 + static_cast<unsigned>(std::countr_zero(low));
-    }
-    return table_entries;
-}
-
-/// Pages free at the start of a table's span. Emptied tables in it are as free as empty slots.
-std::uint64_t leading_pages(const TableRef& table) {
-    if (table.level == 1 && ~table.descriptor->free_word(0) != 0)
-        return static_cast<std::uint64_t>(std::countr_one(table.descriptor->free_word(0)));
-    std::uint64_t pages = 0;
-    for (unsigned index = 0; index < table_entries; ++index) {
-        const unsigned empty = alike_from(*table.descriptor, index, true);
-        pages += empty * level_pages(table.level);
-        index += empty;
-        if (index == table_entries || table.level == 1) return pages;
-        const Entry next = table.slots[index].load();
-        if (!next.is_table(table.level)) return pages;
-        const std::uint64_t below = leading_pages(table.below(next, index));
-        pages += below;
-        if (below != level_pages(table.level)) return pages;
-    }
-    return pages;
-}
-
-/// Pages free at the end of a table's span.
-std::uint64_t trailing_pages(const TableRef& table) {
-    constexpr unsigned last_word = table_entries / 64 - 1;
-    if (table.level == 1 && ~table.descriptor->free_word(last_word) != 0)
-        return static_cast<std::uint64_t>(std::countl_one(table.descriptor->free_word(last_word)));
-    std::uint64_t pages = 0;
-    for (unsigned end = table_entries; end != 0; --end) {
-        const unsigned empty = empty_below(*table.descriptor, end);
-        pages += empty * level_pages(table.level);
-        end -= empty;
-        if (end == 0 || table.level == 1) return pages;
-        const Entry next = table.slots[end - 1].load();
-        if (!next.is_table(table.level)) return pages;
-        const std::uint64_t below = trailing_pages(table.below(next, end - 1));
-        pages += below;
-        if (below != level_pages(table.level)) return pages;
-    }
-    return pages;
-}
-
-class Search {
-public:
-    Search(std::uint64_t bytes, std::uint64_t alignment, VirtRange within, bool lowers = true)
-        : bytes_(bytes), alignment_(alignment), within_(within), lowers_(lowers),
-          run_(within.start) {}
-
-    /// Looks through what `table` maps at or above where the search stands. True when found.
-    bool visit(const TableRef& table) {
-        const VirtAddr from = std::max(table.base, within_.start);
-        const unsigned first = table.index_of(from);
-        if (table.level == 1 && bytes_ <= 64 * page_size && alignment_ == page_size)
-            return visit_leaf(table, first);
-        for (unsigned index = first; index < table_entries;) {
-            const VirtAddr at = table.address_of(index);
-            if (within_.end <= at) return false;
-            if (is_free(*table.descriptor, index)) {
-                const unsigned empty = alike_from(*table.descriptor, index, true);
-                index += empty;
-                if (extend(at + empty * level_size(table.level))) return true;
-                continue;
-            }
-            if (table.level == 1) {
-                const unsigned used = alike_from(*table.descriptor, index, false);
-                index += used;
-                restart(at + used * page_size);
-                continue;
-            }
-            if (visit_slot(table, index)) return true;
-            ++index;
-        }
-        if (first == 0) lower_promise(table);
-        return false;
-    }
-    VirtAddr found() const { return run_; }
-
-private:
-    /// The same for a page table and few pages: a word of the bitmap at a time.
-    bool visit_leaf(const TableRef& table, unsigned first) {
-        const unsigned leading = alike_from(*table.descriptor, first, true);
-        if (extend(table.address_of(first + leading))) return true;
-        const auto pages = static_cast<unsigned>(bytes_ >> page_bits);
-        const unsigned found = find_empty(*table.descriptor, first, pages);
-        if (found != table_entries) {
-            run_ = table.address_of(found);
-            return extend(run_ + bytes_);
-        }
-        restart(table.address_of(table_entries) - (trailing_pages(table) << page_bits));
-        if (first == 0) lower_promise(table);
-        return false;
-    }
-
-    bool visit_slot(const TableRef& table, unsigned index) {
-        const Entry entry = table.slots[index].load();
-        const VirtAddr end = table.address_of(index) + level_size(table.level);
-        if (!entry.is_table(table.level)) {
-            restart(end);
-            return false;
-        }
-        const TableRef child = table.below(entry, index);
-        if (child.descriptor->live == 0) return extend(end);
-        const std::uint64_t most = child.descriptor->longest.pages();
-        if (most >= bytes_ >> page_bits) return visit(child);
-        // Too small inside; what is free at its two ends may still join its neighbours.
-        if (most == 0) {
-            restart(end);
-            return false;
-        }
-        if (child.base < within_.start) { // begins inside: only its end can join
-            restart(end - (trailing_pages(child) << page_bits));
-            return false;
-        }
-        const std::uint64_t leading = leading_pages(child);
-        if (extend(child.base + (leading << page_bits))) return true;
-        if (leading == level_pages(table.level)) return false; // nothing but emptied tables
-        restart(end - (trailing_pages(child) << page_bits));
-        return false;
-    }
-
-    /// The run goes on to `end`: does it fit now? Then run_ is the aligned start.
-    bool extend(VirtAddr end) {
+template <abi::Direction direction>
+bool Search<direction>::extend(VirtAddr limit) {
+    const std::uint64_t bytes = pages_ << page_bits;
+    if constexpr (up) {
         const std::uint64_t start = align_up(run_.value, alignment_);
-        const std::uint64_t limit = std::min(end.value, within_.end.value);
-        if (start < run_.value || start > limit || limit - start < bytes_) return false;
+        const std::uint64_t end = std::min(limit.value, within_.end.value);
+        if (start < run_.value || start > end || end - start < bytes) return false;
         run_ = VirtAddr{start};
+    } else {
+        const std::uint64_t floor = std::max(limit.value, within_.start.value);
+        if (run_.value < floor || run_.value - floor < bytes) return false;
+        const std::uint64_t start = align_down(run_.value - bytes, alignment_);
+        if (start < floor) return false;
+        run_ = VirtAddr{start};
+    }
+    return true;
+}
+
+template <abi::Direction direction>
+bool Search<direction>::visit(const TableRef& table) {
+    const VirtAddr table_last = table.base + (level_size(table.level + 1) - 1);
+    const unsigned low = table.index_of(std::max(table.base, within_.start));
+    const unsigned high = table.index_of(std::min(table_last, within_.end - 1));
+    const unsigned first = up ? low : high;
+    const unsigned last = up ? high : low;
+    if (table.level > 1) {
+        if (visit_upper(table, first, last)) return true;
+    } else if (pages_ <= 64 && alignment_ <= 64 * page_size) {
+        if (visit_leaf(table, first, last)) return true;
+    } else if (visit_runs(table, first, last)) {
         return true;
     }
-    void restart(VirtAddr at) { run_ = std::max(at, within_.start); }
+    if (!dry_ && covers(table)) lower_promise(table, pages_ + (alignment_ >> page_bits) - 1);
+    return false;
+}
 
-    /// Nothing fitted in all of the table: it promises less from now on, if that is still so.
-    void lower_promise(const TableRef& table) const {
-        if (!lowers_ || table.base < within_.start) return;
-        const std::uint64_t wanted = (bytes_ + alignment_ - page_size) >> page_bits;
-        Promise& longest = table.descriptor->longest;
-        if (longest.pages() < wanted) return;
-        const std::uint64_t marked = longest.mark();
-        Search again(bytes_, alignment_, {table.base, table.base + level_size(table.level + 1)},
-                     false);
-        if (!again.visit(table)) longest.lower(marked, wanted - 1);
+template <abi::Direction direction>
+bool Search<direction>::visit_leaf(const TableRef& table, unsigned first, unsigned last) {
+    const TableDescriptor& descriptor = *table.descriptor;
+    const auto pages = static_cast<unsigned>(pages_);
+    const auto step = static_cast<unsigned>(alignment_ >> page_bits);
+    if constexpr (up) {
+        if (extend(table.address_of(first + alike_from(descriptor, first, true)))) return true;
+        const unsigned found = find_empty(descriptor, first, pages, step);
+        if (found <= last) {
+            run_ = table.address_of(found);
+            return extend(further(run_, pages));
+        }
+        restart(table.address_of(table_entries - alike_below(descriptor, table_entries, true)));
+    } else {
+        const unsigned end = first + 1;
+        if (extend(table.address_of(end - alike_below(descriptor, end, true)))) return true;
+        const unsigned found = find_empty_below(descriptor, end, pages, step);
+        if (found != table_entries && found >= last) {
+            run_ = table.address_of(found + pages);
+            return extend(table.address_of(found));
+        }
+        restart(table.address_of(alike_from(descriptor, 0, true)));
     }
+    return false;
+}
 
-    const std::uint64_t bytes_;
-    const std::uint64_t alignment_;
-    const VirtRange within_;
-    const bool lowers_;
-    VirtAddr run_; ///< start of the free run that reaches where the search stands
-};
+template <abi::Direction direction>
+bool Search<direction>::visit_runs(const TableRef& table, unsigned first, unsigned last) {
+    const TableDescriptor& descriptor = *table.descriptor;
+    if constexpr (up) {
+        for (unsigned at = first; at <= last;) {
+            const bool empty = is_free(descriptor, at);
+            at += alike_from(descriptor, at, empty);
+            if (!empty)
+                restart(table.address_of(at));
+            else if (extend(table.address_of(at)))
+                return true;
+        }
+    } else {
+        for (unsigned end = first + 1; end > last;) {
+            const bool empty = is_free(descriptor, end - 1);
+            end -= alike_below(descriptor, end, empty);
+            if (!empty)
+                restart(table.address_of(end));
+            else if (extend(table.address_of(end)))
+                return true;
+        }
+    }
+    return false;
+}
+
+template <abi::Direction direction>
+std::uint32_t Search<direction>::Filter::empty(unsigned word) const {
+    return static_cast<std::uint32_t>(table.free_word(word / 2) >> (word % 2 * 32));
+}
+
+template <abi::Direction direction>
+std::uint32_t Search<direction>::Filter::word(unsigned at) const {
+    port::searched_word();
+    const std::uint32_t bits = empty(at) | fits.word(at);
+    if (!borders) return bits;
+    const Summary& summary = *table.summary;
+    const auto& near = up ? summary.leading : summary.trailing;
+    const auto& far = up ? summary.trailing : summary.leading;
+    const std::uint32_t joined = near[0].word(at);
+    if (joined == 0) return bits;
+    // Bit i: the neighbour of slot i, where the search comes from, ends free. Outside of the table
+    // it may.
+    const auto neighbours = [&](const PromisedSlots& ends) {
+        if constexpr (up) {
+            const std::uint32_t carry =
+                at == 0 ? 1 : (ends.word(at - 1) | empty(at - 1)) >> 31;
+            return (ends.word(at) | empty(at)) << 1 | carry;
+        } else {
+            const std::uint32_t carry =
+                at + 1 == PromisedSlots::word_count ? 1 : (ends.word(at + 1) | empty(at + 1)) & 1;
+            return (ends.word(at) | empty(at)) >> 1 | carry << 31;
+        }
+    };
+    const std::uint32_t border = joined & neighbours(far[0]);
+    if (half == 0 || border == 0) return bits | border;
+    return bits | (border & (near[half].word(at) | neighbours(far[half])));
+}
+
+template <abi::Direction direction>
+typename Search<direction>::Filter Search<direction>::filter(const TableRef& table) const {
+    const Summary& summary = *table.descriptor->summary;
+    const Level below = table.level - 1;
+    const std::uint64_t span = level_pages(table.level);
+    if (pages_ <= span && alignment_ >= level_size(table.level))
+        return {*table.descriptor, summary.leading[Summary::edge_class(pages_, below)], false, 0};
+    const auto class_of = Summary::inside_class(std::min(pages_, span), below);
+    return {*table.descriptor, summary.inside[class_of], pages_ > 1,
+            Summary::edge_class(std::min((pages_ + 1) / 2, span), below)};
+}
+
+template <abi::Direction direction>
+int Search<direction>::next(const Filter& filter, int at, int last) {
+    constexpr int word_slots = PromisedSlots::word_slots;
+    if constexpr (up) {
+        std::uint32_t mask = ~0U << (at % word_slots);
+        for (int word = at / word_slots; word <= last / word_slots; ++word, mask = ~0U) {
+            const std::uint32_t bits = filter.word(static_cast<unsigned>(word)) & mask;
+            if (bits != 0) return std::min(word * word_slots + std::countr_zero(bits), last + 1);
+        }
+        return last + 1;
+    } else {
+        std::uint32_t mask = ~0U >> (word_slots - 1 - at % word_slots);
+        for (int word = at / word_slots; word >= last / word_slots; --word, mask = ~0U) {
+            const std::uint32_t bits = filter.word(static_cast<unsigned>(word)) & mask;
+            if (bits != 0)
+                return std::max(word * word_slots + 31 - std::countl_zero(bits), last - 1);
+        }
+        return last - 1;
+    }
+}
+
+template <abi::Direction direction>
+bool Search<direction>::visit_upper(const TableRef& table, unsigned first, unsigned last) {
+    const Filter filter = this->filter(table);
+    const int bound = static_cast<int>(last);
+    for (int at = static_cast<int>(first); up ? at <= bound : at >= bound;) {
+        const int slot = next(filter, at, bound);
+        if (slot != at) step_over(table, filter, static_cast<unsigned>(up ? slot - 1 : slot + 1));
+        if (up ? slot > bound : slot < bound) return false;
+        const auto index = static_cast<unsigned>(slot);
+        if (!is_free(*table.descriptor, index)) {
+            if (visit_slot(table, index)) return true;
+            at = up ? slot + 1 : slot - 1;
+            continue;
+        }
+        const unsigned empty = up ? alike_from(*table.descriptor, index, true)
+                                  : alike_below(*table.descriptor, index + 1, true);
+        if (extend(further(near_end(table, index), empty * level_pages(table.level)))) return true;
+        at = up ? slot + static_cast<int>(empty) : slot - static_cast<int>(empty);
+    }
+    return false;
+}
+
+template <abi::Direction direction>
+void Search<direction>::step_over(const TableRef& table, const Filter& filter, unsigned slot) {
+    const VirtAddr end = far_end(table, slot);
+    restart(end);
+    if (!filter.borders) return;
+    const Summary& summary = *table.descriptor->summary;
+    if (!(up ? summary.trailing : summary.leading)[0].promised(slot)) return;
+    const Entry entry = table.slots[slot].load();
+    if (!entry.is_table(table.level)) return;
+    const std::uint64_t pages = far_pages(table.below(entry, slot));
+    restart(up ? end - (pages << page_bits) : end + (pages << page_bits));
+}
+
+template <abi::Direction direction>
+bool Search<direction>::visit_slot(const TableRef& table, unsigned slot) {
+    const Entry entry = table.slots[slot].load();
+    const VirtAddr end = far_end(table, slot);
+    if (!entry.is_table(table.level)) {
+        restart(end);
+        if (!dry_) lower_slot(table, slot);
+        return false;
+    }
+    const TableRef child = table.below(entry, slot);
+    port::searched_table();
+    if (child.descriptor->live == 0) return extend(end);
+    const bool whole = covers(child);
+    if (child.descriptor->longest.pages() >= pages_) {
+        if (dry_ || visit(child)) return true;
+    } else {
+        // Too small inside; what is free at its two ends may still join its neighbours.
+        const std::uint64_t near = whole ? near_pages(child) : 0;
+        if (near != 0 && extend(further(near_end(table, slot), near))) return true;
+        if (near == level_pages(table.level)) return false; // nothing but emptied tables
+        const std::uint64_t far = pages_ > 1 ? far_pages(child) : 0;
+        restart(up ? end - (far << page_bits) : end + (far << page_bits));
+    }
+    if (!dry_ && whole) lower_slot(table, slot);
+    return false;
+}
+
+template class Search<abi::Direction::up>;
+template class Search<abi::Direction::down>;
+
+void lower_promise(const TableRef& table, std::uint64_t pages) {
+    Promise& longest = table.descriptor->longest;
+    if (longest.pages() < pages) return;
+    const std::uint64_t marked = longest.mark();
+    if (table.level == 1) {
+        longest.lower(marked, longest_empty(*table.descriptor));
+        return;
+    }
+    Search<abi::Direction::up> again(
+        pages, page_size, {table.base, table.base + level_size(table.level + 1)}, true);
+    if (again.visit(table))
+        longest.keep(marked);
+    else
+        longest.lower(marked, pages - 1);
+}
+
+namespace {
+
+/// Takes a slot out of the classes, largest first, as long as they promise more pages than
+/// below() says; that is asked again while the mark stands.
+template <std::size_t count, typename Fewest, typename Below>
+void lower_classes(PromisedSlots (&classes)[count], unsigned slot, Fewest fewest, Below below) {
+    for (unsigned at = count; at-- > 0;) {
+        if (!classes[at].promised(slot)) continue;
+        if (below() >= fewest(at)) return;
+        const std::uint64_t marked = classes[at].mark(slot);
+        if (below() >= fewest(at)) return classes[at].keep(slot, marked);
+        if (!classes[at].lower(slot, marked)) return;
+    }
+}
 
 } // namespace
 
-Result<VirtAddr> AddressSpace::first_fit(PageCount pages, std::uint64_t alignment,
-                                         VirtAddr from) const {
-    if (alignment < page_size || !is_power_of_two(alignment)) return Error::invalid_argument;
-    if (pages.value == 0 || pages > range_.pages()) return Error::invalid_argument;
-    const VirtAddr start{std::max(align_up(from.value, page_size), range_.start.value)};
-    if (start.value < from.value || range_.end <= start) return Error::no_space;
-    Search search(pages.bytes(), alignment, {start, range_.end});
-    if (search.visit(table_at(root_, levels_, top_base()))) return search.found();
-    return Error::no_space;
+void lower_slot(const TableRef& table, unsigned slot) {
+    Summary& summary = *table.descriptor->summary;
+    if (!can_lower(&summary)) return;
+    const Level level = table.level - 1;
+    // What `pages` says about the table below the slot. Empty slots keep their promises: a table
+    // may come there any time, wholly free.
+    const auto below = [&](auto pages) {
+        return [&table, slot, pages] {
+            const Entry entry = table.slots[slot].load();
+            if (entry.empty()) return ~std::uint64_t{0};
+            return entry.is_table(table.level) ? pages(table.below(entry, slot)) : 0;
+        };
+    };
+    lower_classes(
+        summary.inside, slot, [&](unsigned at) { return Summary::inside_pages(at, level); },
+        below([](const TableRef& child) { return child.descriptor->longest.pages(); }));
+    const auto edge = [&](unsigned at) { return Summary::edge_pages(at, level); };
+    lower_classes(summary.leading, slot, edge, below(leading_pages));
+    lower_classes(summary.trailing, slot, edge, below(trailing_pages));
 }
 
 } // namespace vm

@@ -16,7 +16,8 @@ namespace vm {
 
 /// Where a new mapping goes.
 enum class Placement : std::uint8_t {
-    first_fit, ///< the first free range at or above `address`
+    first_fit, ///< the lowest free range at or above `address`
+    last_fit,  ///< the highest free range that ends at or below `address` (0: the space's end)
     fixed,     ///< exactly there; already_mapped if anything is
     replace,   ///< exactly there, over anything
 };
@@ -34,6 +35,8 @@ struct MapRequest {
     Ceiling ceiling = Ceiling::all();
     bool noreserve = false;
     bool guard = false; ///< callback entries that never give access
+    /// For first_fit: where to look before anywhere else at or above `address`.
+    VirtRange arena{};
 };
 
 /// Memory that belongs to somebody else, mapped by its physical address ("don't free me").
@@ -83,6 +86,11 @@ public:
     Result<VirtAddr> map(const MapRequest& request);
     /// Maps frames that are not this space's own, present at once.
     Result<VirtAddr> map_window(const WindowRequest& request);
+    /// Continues the mapping that ends at `address` upwards, or the one that begins there downwards,
+    /// by `pages` of the same kind: rights, ceiling, promise. Gives the first address of the new
+    /// part. Errors: invalid_argument, not_mapped (no mapping ends, or begins, there), unsupported
+    /// (frames of somebody else), no_space (something is in the way: see `nearest`), no_memory.
+    Result<VirtAddr> grow(VirtAddr address, PageCount pages, abi::Direction direction);
     /// Takes the range out; holes in it are skipped. Errors: invalid_argument, no_memory (a split
     /// of a large entry needs a table).
     Result<void> unmap(VirtRange range);
@@ -108,7 +116,16 @@ public:
     std::optional<abi::Run> nearest(VirtAddr address, abi::Direction direction) const;
     /// The lowest free range of `pages` at or above `from`, aligned (bytes, power of two).
     /// Error: no_space. Makes no table, reads no absent one.
-    Result<VirtAddr> first_fit(PageCount pages, std::uint64_t alignment, VirtAddr from) const;
+    Result<VirtAddr> first_fit(PageCount pages, std::uint64_t alignment, VirtAddr from) const {
+        return find_free(pages, alignment, {from, range_.end}, abi::Direction::up);
+    }
+    /// The same for the highest one that ends at or below `to`.
+    Result<VirtAddr> last_fit(PageCount pages, std::uint64_t alignment, VirtAddr to) const {
+        return find_free(pages, alignment, {range_.start, to}, abi::Direction::down);
+    }
+    /// The lowest (up) or highest (down) one within any range.
+    Result<VirtAddr> find_free(PageCount pages, std::uint64_t alignment, VirtRange within,
+                               abi::Direction direction) const;
     /// The entry that decides about an address, and its level.
     struct Located {
         Entry entry;
@@ -138,7 +155,8 @@ public:
 
 private:
     friend class Transaction;
-    friend const char* validate(const AddressSpace& space);
+    friend const char* validate(const AddressSpace& space, bool exact);
+    friend void settle_promises(const AddressSpace& space);
 
     /// First address of the root table's span.
     VirtAddr top_base() const {
@@ -146,6 +164,8 @@ private:
     }
     Result<void> check(VirtRange range) const;
     Result<void> place(VirtRange range, Entry entry, bool replace);
+    /// A hole for what is asked, within the arena first.
+    Result<VirtAddr> hole_for(const MapRequest& request, std::uint64_t alignment) const;
     Result<void> place_window(const WindowRequest& request, VirtAddr at);
     /// Idle tables that a space keeps for reuse, so that what is done again and again to one page
     /// makes and frees none; more are folded at once.

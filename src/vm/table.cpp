@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Making and freeing tables; descriptors come from frames of their own, 32 to a frame.
+// Making and freeing tables. Descriptors come 32 to a frame, summaries 2.
 #include "vm/table.hpp"
+
+#include "vm/frame_slab.hpp"
 
 #include <algorithm>
 
@@ -8,66 +10,25 @@ namespace vm {
 
 namespace {
 
-constexpr unsigned descriptors_per_frame = page_size / sizeof(TableDescriptor);
+constinit FrameSlab<TableDescriptor, Rank::slab> descriptors;
+constinit FrameSlab<Summary, Rank::slab> summaries;
 
-/// Free descriptors, doubly linked so that those of an emptied frame can be taken out. A frame's
-/// record counts in `index` how many of its descriptors are in use; at none the frame is freed.
-struct Slab {
-    TableDescriptor* free = nullptr;
+/// Stands in for a summary that there was no memory for. Set by `reset_tables`, then never written.
+constinit Summary everything;
 
-    void push(TableDescriptor* descriptor) {
-        descriptor->previous = nullptr;
-        descriptor->next = free;
-        if (free != nullptr) free->previous = descriptor;
-        free = descriptor;
-    }
-    void unlink(TableDescriptor* descriptor) {
-        (descriptor->previous != nullptr ? descriptor->previous->next : free) = descriptor->next;
-        if (descriptor->next != nullptr) descriptor->next->previous = descriptor->previous;
-    }
-};
-constinit Guarded<Slab, Rank::slab> slab;
-
-/// The frame that a descriptor stands in.
-PhysAddr home(const TableDescriptor* descriptor) {
-    return PhysAddr{
-        align_down(reinterpret_cast<std::uintptr_t>(descriptor) - port::direct_map, page_size)};
+Summary* make_summary() {
+    const auto summary = summaries.take();
+    return summary ? *summary : &everything;
 }
 
-Result<TableDescriptor*> take_descriptor() {
-    {
-        auto pool = slab.lock();
-        if (TableDescriptor* descriptor = pool->free; descriptor != nullptr) {
-            pool->unlink(descriptor);
-            ++frame_record(home(descriptor)).index;
-            return std::construct_at(descriptor);
-        }
-    }
-    const PhysAddr frame = TRY(allocate_frame(FrameKind::descriptor));
-    auto* const fresh = static_cast<TableDescriptor*>(direct(frame));
-    auto pool = slab.lock();
-    for (unsigned index = 1; index < descriptors_per_frame; ++index)
-        pool->push(std::construct_at(fresh + index));
-    frame_record(frame).index = 1;
-    return std::construct_at(fresh);
-}
-
-void give_descriptor(TableDescriptor* descriptor) {
-    const PhysAddr frame = home(descriptor);
-    {
-        auto pool = slab.lock();
-        pool->push(descriptor);
-        if (--frame_record(frame).index != 0) return;
-        auto* const first = static_cast<TableDescriptor*>(direct(frame));
-        for (unsigned index = 0; index < descriptors_per_frame; ++index)
-            pool->unlink(first + index);
-    }
-    free_frame(frame);
+void give_descriptor(TableDescriptor* table) {
+    if (can_lower(table->summary)) summaries.give(table->summary);
+    descriptors.give(table);
 }
 
 void initialise(TableDescriptor& descriptor, PhysAddr frame, Level level) {
-    descriptor.level = static_cast<std::uint8_t>(level);
     descriptor.frame = frame;
+    set_level(descriptor, level);
     descriptor.longest.reset(level_pages(level + 1));
     std::fill_n(descriptor.free, std::size(descriptor.free), ~0ULL);
     frame_record(frame).table = &descriptor;
@@ -89,10 +50,21 @@ bool TableDescriptor::holds_only(Entry value, const Slot* slots) {
     return true;
 }
 
-void reset_tables() { slab.lock()->free = nullptr; }
+void reset_tables() {
+    descriptors.reset();
+    summaries.reset();
+    everything.promise_all();
+}
+
+bool can_lower(const Summary* summary) { return summary != nullptr && summary != &everything; }
+
+void set_level(TableDescriptor& table, Level level) {
+    table.level = static_cast<std::uint8_t>(level);
+    if (level > 1 && table.summary == nullptr) table.summary = make_summary();
+}
 
 Result<TableDescriptor*> make_table(Level level) {
-    TableDescriptor* descriptor = TRY(take_descriptor());
+    TableDescriptor* descriptor = TRY(descriptors.take());
     const auto frame = allocate_zeroed_frame(FrameKind::table);
     if (!frame) {
         give_descriptor(descriptor);
@@ -104,7 +76,7 @@ Result<TableDescriptor*> make_table(Level level) {
 
 Result<TableDescriptor*> make_root(Level level) {
     if (!port::mirrored_roots()) return make_table(level);
-    TableDescriptor* descriptor = TRY(take_descriptor());
+    TableDescriptor* descriptor = TRY(descriptors.take());
     const auto frames = allocate_frames(FrameKind::table, 1);
     if (!frames) {
         give_descriptor(descriptor);
@@ -117,12 +89,13 @@ Result<TableDescriptor*> make_root(Level level) {
 }
 
 Result<TableDescriptor*> adopt_table(PhysAddr frame, Level level) {
-    TableDescriptor* descriptor = TRY(take_descriptor());
+    TableDescriptor* descriptor = TRY(descriptors.take());
     initialise(*descriptor, frame, level);
     const auto* slots = static_cast<const Slot*>(direct(frame));
     for (unsigned index = 0; index < table_entries; ++index)
         descriptor->count(index, Entry::absent(), slots[index].load());
     descriptor->idle = descriptor->live == 0;
+    if (level > 1) descriptor->summary->promise_all();
     return descriptor;
 }
 

@@ -2,13 +2,14 @@
 // Tables of a paging structure, and the descriptor beside each: lock, counts and hole bitmap.
 //
 //    frame record ──► descriptor { lock, live, free bitmap, … }
-//         ▲
+//         ▲                            └► summary of the tables below (levels from 2 up)
 //    parent entry ──► table frame: 512 slots
 #pragma once
 
 #include "vm/entry.hpp"
 #include "vm/frames.hpp"
 #include "vm/lock.hpp"
+#include "vm/promise.hpp"
 #include "vm/published.hpp"
 
 #include <atomic>
@@ -36,41 +37,7 @@ private:
 };
 static_assert(sizeof(Slot) == sizeof(Entry));
 
-/// How many pages the longest free run in a table's span may have: perhaps too many, never too few.
-/// Whoever frees something raises it to the whole span, a search that finds it wrong lowers it;
-/// neither holds the locks of all the tables above. So a search lowers in three steps: it leaves
-/// its mark, looks again, and puts the lower number only if its mark still stands. Who frees after
-/// the mark takes it away; what was freed before is seen by the second look.
-class Promise {
-public:
-    /// Before the table is linked.
-    void reset(std::uint64_t pages) { word_.store(pages, std::memory_order_relaxed); }
-    std::uint64_t pages() const { return word_.load(std::memory_order_relaxed) & pages_mask; }
-    /// Called after the bitmap says what was freed, and a full barrier.
-    void raise(std::uint64_t pages) {
-        if (word_.load(std::memory_order_relaxed) != pages)
-            word_.store(pages, std::memory_order_relaxed);
-    }
-    /// Leaves this CPU's mark, and gives the word as it stands with it. A full barrier.
-    std::uint64_t mark() {
-        const std::uint64_t mine = std::uint64_t{port::cpu() + 1} << pages_bits;
-        std::uint64_t old = word_.load(std::memory_order_relaxed);
-        while (!word_.compare_exchange_weak(old, (old & pages_mask) | mine)) {
-        }
-        return (old & pages_mask) | mine;
-    }
-    /// Puts `pages` if the mark still stands.
-    void lower(std::uint64_t marked, std::uint64_t pages) {
-        word_.compare_exchange_strong(marked, pages, std::memory_order_relaxed);
-    }
-
-private:
-    static constexpr unsigned pages_bits = 46; ///< a root of 5 levels maps 2^45 pages
-    static constexpr std::uint64_t pages_mask = (1ULL << pages_bits) - 1;
-    std::atomic<std::uint64_t> word_{0};
-};
-
-/// Beside each table. Written under `lock`, but for `longest`; read without it by searches.
+/// Beside each table. Written under `lock`, but for promises; read without it by searches.
 struct alignas(64) TableDescriptor {
     SpinLock<Rank::table> lock;
     Published<std::uint16_t> live; ///< entries that are not empty
@@ -80,14 +47,16 @@ struct alignas(64) TableDescriptor {
     Published<bool> idle;
     std::uint32_t references = 1; ///< parent entries
     PhysAddr frame{};
-    TableDescriptor* next = nullptr;     ///< free list; tables that wait for their flush
-    TableDescriptor* previous = nullptr; ///< free list
+    TableDescriptor* next = nullptr; ///< tables made in advance, or that wait for their flush
     Promise longest;
     Entry base{};                ///< what all slots held once
     std::uint16_t differing = 0; ///< slots that hold something else now
     std::uint16_t witness = 0;   ///< a slot that last told that the values are not all one
     /// Bit i: slot i is empty, so all that it maps is free.
     Published<std::uint64_t> free[table_entries / 64]{};
+
+    /// Of the tables below this one; null at level 1, which has none. Set before it is linked.
+    Summary* summary = nullptr;
 
     std::uint64_t free_word(unsigned word) const { return free[word]; }
     /// Counts that slot `index` holds `now` instead of `old`.
@@ -138,6 +107,11 @@ inline TableRef TableRef::below(Entry entry, unsigned index) const {
 void reset_tables();
 /// Makes a zeroed table with a descriptor, reachable by nobody. Error: no_memory.
 Result<TableDescriptor*> make_table(Level level);
+/// Makes a table that nobody can reach yet one of another level.
+void set_level(TableDescriptor& table, Level level);
+/// Whether promises about the tables below can be lowered: where there was no memory for a summary,
+/// a table that can't be written promises everything.
+bool can_lower(const Summary* summary);
 /// Makes a root: of two pages where the port mirrors roots, the second one right behind the first.
 /// Error: no_memory.
 Result<TableDescriptor*> make_root(Level level);

@@ -162,10 +162,14 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     TableDescriptor* const made = reserved_;
     reserved_ = made->next;
     made->next = nullptr;
-    made->level = static_cast<std::uint8_t>(table.level - 1);
+    set_level(*made, table.level - 1);
     made->longest.reset(entry.empty() ? level_pages(table.level) : 0);
     const TableRef child = table_at(made->frame, table.level - 1, table.address_of(index));
-    if (!entry.empty()) made->fill(child.slots, entry);
+    if (entry.empty()) {
+        table.descriptor->summary->raise_whole(index); // before a search can find the table
+    } else {
+        made->fill(child.slots, entry);
+    }
     made->lock.lock();
     const Entry link = Entry::table(made->frame, !space_.kernel_);
     table.slots[index].store(link);
@@ -220,15 +224,6 @@ bool Transaction::fold() {
     return true;
 }
 
-void Transaction::raise_promises() {
-    TableRef table = table_at(space_.root_, space_.levels_, space_.top_base());
-    while (table.descriptor != top_.descriptor) {
-        raise_promise(table);
-        const unsigned index = table.index_of(range_.start);
-        table = table.below(table.slots[index].load(), index);
-    }
-}
-
 std::uint64_t Transaction::free_replaced() {
     const auto freed = obligations_.release();
     if (freed.tables != 0) {
@@ -241,7 +236,10 @@ std::uint64_t Transaction::free_replaced() {
 
 void Transaction::commit(std::uint64_t released, Freeing freeing) {
     require(applied_ && reserved_ == nullptr, "a transaction reserved more than it used");
-    if (freed_) raise_promises();
+    if (freed_) {
+        std::atomic_thread_fence(std::memory_order_seq_cst); // what was freed first: see promise.hpp
+        raise_promises(table_at(space_.root_, space_.levels_, space_.top_base()), top_, range_);
+    }
     // Under the locks: who maps the range next must not meet translations of what was there.
     obligations_.flush(space_);
     const bool early = freeing == Freeing::under_locks || freeing_ == Freeing::under_locks;

@@ -95,7 +95,8 @@ public:
 
     /// Changes the entries, after `reserve` with the same `splits`: change(Entry old, const Spot&)
     /// gives the new entry for each one that is wholly covered and no table (a detached table
-    /// counts as one empty entry). Entries covered in part are split first where `splits` holds,
+    /// counts as one empty entry). If it empties any, nothing in the range is mapped afterwards.
+    /// Entries covered in part are split first where `splits` holds,
     /// and left alone elsewhere. Private frames that leave the map are freed by `commit`.
     template <typename Splits, typename Change>
     void apply(Splits&& splits, Change&& change) {
@@ -160,12 +161,6 @@ private:
     static void for_tables_below(const TableRef& table, VirtRange range, Visit&& visit);
     static void lock_below(const TableRef& table, VirtRange range);
     static void unlock_below(const TableRef& table, VirtRange range);
-    /// Lets a table promise its whole span again, since something in it became free.
-    static void raise_promise(const TableRef& table) {
-        table.descriptor->longest.raise(level_pages(table.level + 1));
-    }
-    /// The same for all tables above the topmost locked one.
-    void raise_promises();
 
     AddressSpace& space_;
     const VirtRange range_;
@@ -227,10 +222,6 @@ inline void Transaction::note_idle(const TableRef& table, Entry latest) {
 
 inline void Transaction::finish(const TableRef& table, unsigned first, unsigned last,
                                 unsigned changed) {
-    if (freed_) {
-        std::atomic_thread_fence(std::memory_order_seq_cst); // the bitmap first: see Promise
-        raise_promise(table);
-    }
     if (table.level == space_.levels_) {
         mirror(table, first, last);
     } else if (changed < table_entries) {

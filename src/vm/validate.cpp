@@ -2,6 +2,7 @@
 // The whole structure read again, against what is kept beside it.
 #include "vm/validate.hpp"
 
+#include "vm/search.hpp"
 #include "vm/transaction.hpp"
 
 namespace vm {
@@ -50,9 +51,40 @@ void examine_idleness(const TableRef& table, Truth& truth) {
     if (differing != table.descriptor->differing) truth.problem = "differing slots are miscounted";
 }
 
+/// What `table` promises of the table below `slot`, against what is free there.
+const char* compare_slot(const TableRef& table, unsigned slot, const FreeRuns& runs, bool exact) {
+    const Summary& summary = *table.descriptor->summary;
+    const Level below = table.level - 1;
+    bool too_little = false;
+    bool too_much = false;
+    const auto compare = [&](const PromisedSlots& slots, bool truth) {
+        const bool promised = slots.promised(slot);
+        too_little = too_little || (truth && !promised);
+        too_much = too_much || (promised && !truth);
+    };
+    for (unsigned at = 0; at < Summary::inside_classes; ++at)
+        compare(summary.inside[at], runs.longest >= Summary::inside_pages(at, below));
+    for (unsigned at = 0; at < Summary::edge_classes; ++at) {
+        compare(summary.leading[at], runs.leading >= Summary::edge_pages(at, below));
+        compare(summary.trailing[at], runs.trailing >= Summary::edge_pages(at, below));
+    }
+    if (too_little) return "a summary promises less than a table has free";
+    if (exact && too_much && can_lower(&summary)) return "a settled summary promises too much";
+    return nullptr;
+}
+
+/// Whether what a table promises covers what the tables below it do, as searches rely on.
+bool covers_promise(const TableRef& table, unsigned slot, const TableRef& child, bool top) {
+    const std::uint64_t pages = child.descriptor->longest.pages();
+    if (pages == 0) return true;
+    const unsigned class_of = Summary::inside_class(pages, child.level);
+    return (top || table.descriptor->longest.pages() >= pages) &&
+           table.descriptor->summary->inside[class_of].promised(slot);
+}
+
 /// Slots of `table` that lie outside of `range` belong to somebody else: the kernel's half in a
 /// user root, what boot made in the kernel's.
-FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth) {
+FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, Truth& truth) {
     const TableDescriptor& descriptor = *table.descriptor;
     ++truth.tables;
     if (descriptor.level != table.level) truth.problem = "a descriptor has another level";
@@ -74,7 +106,13 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth)
         if (!entry.empty()) ++live;
         if (marked != entry.empty()) truth.problem = "the hole bitmap is wrong";
         if (entry.is_table(table.level)) {
-            runs.append(examine(table.below(entry, index), range, false, truth));
+            const TableRef child = table.below(entry, index);
+            const FreeRuns below = examine(child, range, false, exact, truth);
+            runs.append(below);
+            if (const char* problem = compare_slot(table, index, below, exact))
+                truth.problem = problem;
+            if (!covers_promise(table, index, child, top))
+                truth.problem = "a table promises less than one below it";
         } else {
             truth.charge += charge_of(entry, table.level);
             if (private_frame(entry, table.level).value != 0) ++truth.anonymous;
@@ -85,12 +123,10 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, Truth& truth)
     if (!top) examine_idleness(table, truth);
     if (!top && descriptor.longest.pages() < runs.longest)
         truth.problem = "a table promises less than it has free";
+    if (exact && !top && descriptor.longest.pages() != runs.longest)
+        truth.problem = "a settled table promises too much";
     return runs;
 }
-
-} // namespace
-
-namespace {
 
 /// What is wrong with user mode's root: its user half must be the first root's, its kernel half the
 /// kernel's second root's. Which entries the processor used may differ.
@@ -109,14 +145,14 @@ const char* compare_user_root(PhysAddr root, PhysAddr user_root) {
 
 } // namespace
 
-const char* validate(const AddressSpace& space) {
+const char* validate(const AddressSpace& space, bool exact) {
     Truth truth;
     if (!space.is_kernel() && port::mirrored_roots()) {
         truth.tables = 1;
         if (const char* problem = compare_user_root(space.root(), space.user_root()))
             return problem;
     }
-    examine(table_at(space.root_, space.levels_, space.top_base()), space.range_, true, truth);
+    examine(table_at(space.root_, space.levels_, space.top_base()), space.range_, true, exact, truth);
     if (truth.problem != nullptr) return truth.problem;
     const AddressSpace::Counts counts = space.counts();
     if (truth.anonymous != counts.anonymous) return "the count of private frames is wrong";
@@ -126,6 +162,37 @@ const char* validate(const AddressSpace& space) {
     if (space.account().charged().value < truth.charge + truth.tables)
         return "the charge is below what is promised";
     return nullptr;
+}
+
+namespace {
+
+FreeRuns settle(const TableRef& table, VirtRange range, bool top) {
+    // The mark first: what is freed from here on takes it away.
+    const std::uint64_t marked = table.descriptor->longest.mark();
+    FreeRuns runs;
+    for (unsigned index = 0; index < table_entries; ++index) {
+        const VirtAddr start = table.address_of(index);
+        const bool foreign = range.end <= start || start + level_size(table.level) <= range.start;
+        if (foreign && top) continue;
+        const Entry entry = table.slots[index].load();
+        if (!entry.is_table(table.level)) {
+            runs.append(FreeRuns::uniform(level_pages(table.level), entry.empty()));
+            continue;
+        }
+        runs.append(settle(table.below(entry, index), range, false));
+        lower_slot(table, index);
+    }
+    if (top)
+        table.descriptor->longest.keep(marked);
+    else
+        table.descriptor->longest.lower(marked, runs.longest);
+    return runs;
+}
+
+} // namespace
+
+void settle_promises(const AddressSpace& space) {
+    settle(table_at(space.root_, space.levels_, space.top_base()), space.range_, true);
 }
 
 } // namespace vm

@@ -113,4 +113,12 @@ bool allow_allocations();
 /// Allocations asked for so far.
 std::uint64_t allocation_count();
 
+/// What hole searches of this thread looked at: tables below others, and words that speak for 32
+/// slots each.
+struct SearchCount {
+    std::uint64_t tables = 0;
+    std::uint64_t words = 0;
+};
+extern thread_local SearchCount search_count;
+
 } // namespace shim

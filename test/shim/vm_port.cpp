@@ -50,6 +50,8 @@ bool allow_allocations() {
 }
 std::uint64_t allocation_count() { return allocations; }
 
+thread_local SearchCount search_count;
+
 } // namespace shim
 
 namespace vm::port {
@@ -107,6 +109,9 @@ bool allocation_allowed() {
     shim::refused = true;
     return false;
 }
+
+void searched_table() { ++shim::search_count.tables; }
+void searched_word() { ++shim::search_count.words; }
 
 void panic(const char* what, std::source_location where) {
     throw shim::Panic(std::string(what) + " at " + where.file_name() + ":" +
