@@ -35,6 +35,8 @@ enum MapFlag : std::uint32_t {
     map_replace = 2,   ///< exactly at the address, over anything
     map_noreserve = 4, ///< not charged until touched
     map_guard = 8,     ///< a guard: allocated, never accessible
+    map_down = 16,     ///< the highest free range that ends at or below the address (0: the end)
+    map_grow = 32,     ///< more of the mapping that ends (with map_down: begins) at the address
 };
 
 /// The states of a run of pages, in the order of their names in `state_names`.

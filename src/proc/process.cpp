@@ -62,6 +62,7 @@ Result<void> Process::add_thread(Thread& thread) {
     if (state->ending) return Error::interrupted;
     if (state->thread_count == thread_limit) return Error::limit_reached;
     ++state->thread_count;
+    thread.arena = state->arenas.take();
     state->threads.push_back(thread);
     return {};
 }
@@ -95,6 +96,7 @@ void Process::reap_thread(Thread& thread, std::uint32_t code) {
     {
         auto state = state_.lock();
         state->threads.remove(thread);
+        state->arenas.give(thread.arena);
         state->ended_time += thread.time;
         last = --state->thread_count == 0;
         if (last && !state->ending) {

@@ -2,6 +2,7 @@
 // Process: an address space and handles, used by threads.
 #pragma once
 
+#include "proc/arenas.hpp"
 #include "proc/handles.hpp"
 #include "proc/limits.hpp"
 #include "proc/thread.hpp"
@@ -71,6 +72,7 @@ private:
     struct State {
         List<Thread, &Thread::process_hook> threads;
         std::uint64_t thread_count = 0;
+        Arenas arenas; ///< of its threads
         List<Thread, &Thread::wait_hook> waiters;
         std::uint64_t ended_time = 0; ///< processor time of threads that were reaped
         std::uint32_t status = 0;

@@ -107,6 +107,8 @@ public:
     std::atomic<bool> reply_expected{false}; ///< whoever takes this answers
     Reply reply{*this};
 
+    unsigned arena = 0; ///< number of its arena; set before it runs
+
     // ---- under its process's lock
     ListHook<Thread> process_hook{};
     List<Thread, &Thread::wait_hook> joiners{};

@@ -5,8 +5,8 @@
 
 namespace vm {
 
-Result<VirtAddr> AddressSpace::find_free(PageCount pages, std::uint64_t alignment,
-                                         VirtRange within, abi::Direction direction) const {
+Result<VirtAddr> AddressSpace::find_free(PageCount pages, std::uint64_t alignment, VirtRange within,
+                                         abi::Direction direction) const {
     if (alignment < page_size || !is_power_of_two(alignment)) return Error::invalid_argument;
     if (pages.value == 0 || pages > range_.pages()) return Error::invalid_argument;
     const std::uint64_t first = std::max(within.start.value, range_.start.value);
@@ -58,14 +58,15 @@ Result<VirtAddr> AddressSpace::grow(VirtAddr address, PageCount pages, abi::Dire
     if (pages.value == 0 || pages > range_.pages()) return Error::invalid_argument;
     const bool up = direction == abi::Direction::up;
     const std::uint64_t bytes = pages.bytes();
-    const VirtRange fresh = up ? VirtRange{address, address + bytes}
-                               : VirtRange{address - bytes, address};
+    const VirtRange fresh =
+        up ? VirtRange{address, address + bytes} : VirtRange{address - bytes, address};
     TRY(check(fresh));
     // The page that it goes on from is locked with the new ones: nobody changes it meanwhile.
     const VirtAddr page = up ? address - page_size : address;
-    const VirtRange all = up ? VirtRange{page, fresh.end} : VirtRange{fresh.start, page + page_size};
+    const VirtRange all =
+        up ? VirtRange{page, fresh.end} : VirtRange{fresh.start, page + page_size};
     if (!check(all)) return Error::not_mapped; // the space's end
-    Transaction transaction(*this, all, Detach::yes);
+    Transaction transaction(*this, all);       // whole tables stay: the page may be in one of them
     const auto is_fresh = [&](const Spot& where) {
         return fresh.start <= where.range.start && where.range.end <= fresh.end;
     };
@@ -79,9 +80,11 @@ Result<VirtAddr> AddressSpace::grow(VirtAddr address, PageCount pages, abi::Dire
     TRY(transaction.look([&](Entry old, const Spot& where) -> Result<void> {
         if (is_fresh(where)) {
             charge += charge_of(entry, where);
-            return Transaction::is_hole(old, where.level) ? Result<void>{} : Error::no_space;
+            if (old.empty()) return {};
+        } else if (where.range.bytes() == page_size) {
+            return {};
         }
-        return where.range.bytes() == page_size ? Result<void>{} : Error::no_space;
+        return Error::no_space;
     }));
     const auto empty = [](Entry old) { return old.empty(); };
     TRY(transaction.reserve(charge, level_max, empty));

@@ -11,7 +11,8 @@ namespace {
 
 constexpr unsigned bitmap_words = table_entries / 64;
 
-/// For slots [64 * word, 64 * word + 64): bit i says that slot i and the next `count` - 1 are empty.
+/// For slots [64 * word, 64 * word + 64): bit i says that slot i and the next `count` - 1 are
+/// empty.
 std::uint64_t starts(const TableDescriptor& table, unsigned word, unsigned count) {
     std::uint64_t low = table.free_word(word);
     std::uint64_t high = word + 1 < bitmap_words ? table.free_word(word + 1) : 0;

@@ -6,7 +6,8 @@
 // it is changed like this:
 //
 //   who frees   changes Y, full barrier, then reads X: raises it, or takes a mark on it away
-//   who lowers  marks X (a full barrier), looks at Y again, then puts the lower X if its mark stands
+//   who lowers  marks X (a full barrier), looks at Y again, then puts the lower X if its mark
+//   stands
 //
 // Of the two at least one sees the other, and at no time does X say less than a finished change of
 // Y asks for.
@@ -121,9 +122,9 @@ struct Summary {
     static constexpr unsigned inside_classes = 10;
     static constexpr unsigned edge_classes = 3; ///< inside's classes 0, 3, 6
 
-    PromisedSlots inside[inside_classes];  ///< free runs anywhere in the table
-    PromisedSlots leading[edge_classes];   ///< free runs at the table's beginning
-    PromisedSlots trailing[edge_classes];  ///< free runs at its end
+    PromisedSlots inside[inside_classes]; ///< free runs anywhere in the table
+    PromisedSlots leading[edge_classes];  ///< free runs at the table's beginning
+    PromisedSlots trailing[edge_classes]; ///< free runs at its end
 
     /// Class of a run of `pages` (not 0) in a table at level `below`, at most its whole span.
     static constexpr unsigned inside_class(std::uint64_t pages, Level below) {

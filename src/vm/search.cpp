@@ -113,8 +113,7 @@ std::uint32_t Search<direction>::Filter::word(unsigned at) const {
     // it may.
     const auto neighbours = [&](const PromisedSlots& ends) {
         if constexpr (up) {
-            const std::uint32_t carry =
-                at == 0 ? 1 : (ends.word(at - 1) | empty(at - 1)) >> 31;
+            const std::uint32_t carry = at == 0 ? 1 : (ends.word(at - 1) | empty(at - 1)) >> 31;
             return (ends.word(at) | empty(at)) << 1 | carry;
         } else {
             const std::uint32_t carry =
@@ -233,8 +232,8 @@ void lower_promise(const TableRef& table, std::uint64_t pages) {
         longest.lower(marked, longest_empty(*table.descriptor));
         return;
     }
-    Search<abi::Direction::up> again(
-        pages, page_size, {table.base, table.base + level_size(table.level + 1)}, true);
+    Search<abi::Direction::up> again(pages, page_size,
+                                     {table.base, table.base + level_size(table.level + 1)}, true);
     if (again.visit(table))
         longest.keep(marked);
     else

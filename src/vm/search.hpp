@@ -19,8 +19,9 @@ namespace vm {
 template <abi::Direction direction>
 class Search {
 public:
-    /// `pages` is not 0; `alignment` a power of two of bytes, at least a page; `within` is not empty.
-    /// A dry search takes a promise as a find: it visits no table below the one that it is given.
+    /// `pages` is not 0; `alignment` a power of two of bytes, at least a page; `within` is not
+    /// empty. A dry search takes a promise as a find: it visits no table below the one that it is
+    /// given.
     Search(std::uint64_t pages, std::uint64_t alignment, VirtRange within, bool dry = false)
         : pages_(pages), alignment_(alignment), within_(within), dry_(dry),
           run_(up ? within.start : within.end) {}

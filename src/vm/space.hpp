@@ -86,10 +86,11 @@ public:
     Result<VirtAddr> map(const MapRequest& request);
     /// Maps frames that are not this space's own, present at once.
     Result<VirtAddr> map_window(const WindowRequest& request);
-    /// Continues the mapping that ends at `address` upwards, or the one that begins there downwards,
-    /// by `pages` of the same kind: rights, ceiling, promise. Gives the first address of the new
-    /// part. Errors: invalid_argument, not_mapped (no mapping ends, or begins, there), unsupported
-    /// (frames of somebody else), no_space (something is in the way: see `nearest`), no_memory.
+    /// Continues the mapping that ends at `address` upwards, or the one that begins there
+    /// downwards, by `pages` of the same kind: rights, ceiling, promise. Gives the first address of
+    /// the new part. Errors: invalid_argument, not_mapped (no mapping ends, or begins, there),
+    /// unsupported (frames of somebody else), no_space (something is in the way: see `nearest`),
+    /// no_memory.
     Result<VirtAddr> grow(VirtAddr address, PageCount pages, abi::Direction direction);
     /// Takes the range out; holes in it are skipped. Errors: invalid_argument, no_memory (a split
     /// of a large entry needs a table).

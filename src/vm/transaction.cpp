@@ -237,7 +237,8 @@ std::uint64_t Transaction::free_replaced() {
 void Transaction::commit(std::uint64_t released, Freeing freeing) {
     require(applied_ && reserved_ == nullptr, "a transaction reserved more than it used");
     if (freed_) {
-        std::atomic_thread_fence(std::memory_order_seq_cst); // what was freed first: see promise.hpp
+        std::atomic_thread_fence(
+            std::memory_order_seq_cst); // what was freed first: see promise.hpp
         raise_promises(table_at(space_.root_, space_.levels_, space_.top_base()), top_, range_);
     }
     // Under the locks: who maps the range next must not meet translations of what was there.

@@ -152,7 +152,8 @@ const char* validate(const AddressSpace& space, bool exact) {
         if (const char* problem = compare_user_root(space.root(), space.user_root()))
             return problem;
     }
-    examine(table_at(space.root_, space.levels_, space.top_base()), space.range_, true, exact, truth);
+    examine(table_at(space.root_, space.levels_, space.top_base()), space.range_, true, exact,
+            truth);
     if (truth.problem != nullptr) return truth.problem;
     const AddressSpace::Counts counts = space.counts();
     if (truth.anonymous != counts.anonymous) return "the count of private frames is wrong";

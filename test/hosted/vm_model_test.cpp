@@ -7,6 +7,7 @@
 #include "shim/check.hpp"
 #include "shim/map_model.hpp"
 #include "vm/space.hpp"
+#include "vm/validate.hpp"
 
 #include <doctest/doctest.h>
 
@@ -108,7 +109,7 @@ private:
     }
 
     void one() {
-        switch (random_() % 14) {
+        switch (random_() % 16) {
         case 0:
         case 1: map(Placement::fixed); break;
         case 2: map(Placement::replace); break;
@@ -120,6 +121,8 @@ private:
         case 8: populate(); break;
         case 9: search(); break;
         case 10: nearest(); break;
+        case 11: map_last_fit(); break;
+        case 12: grow(); break;
         default: touch_some(); break;
         }
     }
@@ -169,6 +172,46 @@ private:
             model_.map(*part, Access::read_write(), Ceiling::all(), true, false);
         else
             require(space_->unmap({*result, VirtAddr{end}}).ok(), "unmap of the new range");
+    }
+
+    void map_last_fit() {
+        const Part hint = some_part();
+        const std::uint64_t pages = chance(4) ? model_.pages(hint) : 1 + random_() % 40;
+        const std::uint64_t alignment = page_size << (chance(3) ? random_() % 20 : 0);
+        note("map last fit, pages " + std::to_string(pages) + " alignment " +
+                 std::to_string(alignment),
+             hint);
+        const VirtAddr to = model_.range(hint).end;
+        const auto expected = model_.last_fit(pages, alignment, to.value);
+        const auto result = space_->map({.address = to,
+                                         .pages = {pages},
+                                         .alignment = alignment,
+                                         .placement = Placement::last_fit,
+                                         .noreserve = true});
+        require(expected && result.ok() && result->value == *expected, "another last fit");
+        const std::uint64_t end = *expected + pages * page_size;
+        if (const auto part = model_.part(*expected, end))
+            model_.map(*part, Access::read_write(), Ceiling::all(), true, false);
+        else
+            require(space_->unmap({*result, VirtAddr{end}}).ok(), "unmap of the new range");
+    }
+
+    void grow() {
+        const Part part = some_part();
+        const bool up = chance(2);
+        note(up ? "grow upwards" : "grow downwards", part);
+        const VirtRange range = model_.range(part);
+        const auto result = space_->grow(up ? range.start : range.end, {model_.pages(part)},
+                                         up ? abi::Direction::up : abi::Direction::down);
+        const std::size_t like = up ? part.first - 1 : part.last; // wraps at the lowest cell
+        if (like >= model_.cells().size() || !model_.cell(like).mapped) {
+            require(!result.ok() && result.error() == Error::not_mapped, "not not_mapped");
+        } else if (model_.any_mapped(part)) {
+            require(!result.ok() && result.error() == Error::no_space, "not no_space");
+        } else {
+            require(result.ok() && *result == range.start, "grow failed");
+            model_.grow(part, like);
+        }
     }
 
     void unmap() {
@@ -255,9 +298,12 @@ private:
         note("first_fit, pages " + std::to_string(pages) + " alignment " +
                  std::to_string(alignment),
              hint);
-        const auto expected = model_.first_fit(pages, alignment, from.value);
-        const auto result = space_->first_fit({pages}, alignment, from);
-        require(expected && result.ok() && result->value == *expected, "another first fit");
+        const auto first = model_.first_fit(pages, alignment, from.value);
+        const auto found = space_->first_fit({pages}, alignment, from);
+        require(first && found.ok() && found->value == *first, "another first fit");
+        const auto last = model_.last_fit(pages, alignment, from.value);
+        const auto found_below = space_->last_fit({pages}, alignment, from);
+        require(last && found_below.ok() && found_below->value == *last, "another last fit");
     }
 
     void nearest() {
@@ -298,13 +344,18 @@ private:
         require(space_->account().charged().value == charge,
                 "charged " + std::to_string(space_->account().charged().value) + ", expected " +
                     std::to_string(charge));
+        if (const char* problem = validate(*space_)) require(false, problem);
         if (thorough || chance(3)) check_structure();
         for (unsigned n = 0; n < 3; ++n) check_content(random_() % model_.cells().size());
     }
 
+    /// Promises as they stand are never too small; settled, they are exact.
     void check_structure() {
         const std::string faults = shim::faults_of(machine_, *space_);
         require(faults.empty(), faults);
+        if (!chance(4)) return;
+        settle_promises(*space_);
+        if (const char* problem = validate(*space_, true)) require(false, problem);
     }
 
     void check_content(std::size_t index) {

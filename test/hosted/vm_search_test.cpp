@@ -33,6 +33,25 @@ std::optional<std::uint64_t> naive_first_fit(const AddressSpace& space, std::uin
     return std::nullopt;
 }
 
+/// The highest one that ends at or below `to`.
+std::optional<std::uint64_t> naive_last_fit(const AddressSpace& space, std::uint64_t pages,
+                                            std::uint64_t alignment, std::uint64_t to) {
+    std::optional<std::uint64_t> last;
+    std::uint64_t free = user_range.start.value;
+    const auto look = [&](std::uint64_t end) {
+        end = std::min(end, to);
+        if (end < free || end - free < pages * page_size) return;
+        const std::uint64_t start = align_down(end - pages * page_size, alignment);
+        if (start >= free) last = start;
+    };
+    for (const abi::Run& run : all_runs(space, 1000)) {
+        look(run.start);
+        free = run.end;
+    }
+    look(user_range.end.value);
+    return last;
+}
+
 void check_search(Space& space, std::uint64_t pages, std::uint64_t alignment, std::uint64_t from) {
     const auto expected = naive_first_fit(*space, pages, alignment, from);
     const auto found = space->first_fit({pages}, alignment, VirtAddr{from});
@@ -44,6 +63,10 @@ void check_search(Space& space, std::uint64_t pages, std::uint64_t alignment, st
         REQUIRE(found->value == *expected);
     else
         REQUIRE(found.error() == Error::no_space);
+    const auto last = naive_last_fit(*space, pages, alignment, from);
+    const auto found_below = space->last_fit({pages}, alignment, VirtAddr{from});
+    REQUIRE(found_below.ok() == last.has_value());
+    if (last) REQUIRE(found_below->value == *last);
 }
 
 void map_at(Space& space, std::uint64_t address, std::uint64_t pages) {

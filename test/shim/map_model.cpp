@@ -136,6 +136,28 @@ std::optional<std::uint64_t> MapModel::first_fit(std::uint64_t pages, std::uint6
     return std::nullopt;
 }
 
+std::optional<std::uint64_t> MapModel::last_fit(std::uint64_t pages, std::uint64_t alignment,
+                                                std::uint64_t to) const {
+    const std::uint64_t bytes = pages << page_bits;
+    std::uint64_t end = std::min(to, vm::user_range.end.value);
+    const auto fits_above = [&](std::uint64_t floor) {
+        return end >= floor + bytes && align_down(end - bytes, alignment) >= floor;
+    };
+    for (std::size_t index = cells_.size(); index-- > 0;) {
+        const Cell& cell = cells_[index];
+        if (!cell.mapped || cell.start >= end) continue;
+        if (fits_above(cell.end())) return align_down(end - bytes, alignment);
+        end = cell.start;
+    }
+    if (fits_above(vm::user_range.start.value)) return align_down(end - bytes, alignment);
+    return std::nullopt;
+}
+
+void MapModel::grow(Part part, std::size_t like) {
+    const Cell& cell = cells_[like];
+    map(part, cell.access, cell.ceiling, cell.noreserve, cell.guard);
+}
+
 std::vector<abi::Run> MapModel::runs() const {
     std::vector<abi::Run> runs;
     for (const Cell& cell : cells_) {

@@ -59,6 +59,11 @@ public:
     /// The lowest free aligned range at or above `from`, by a scan over all cells.
     std::optional<std::uint64_t> first_fit(std::uint64_t pages, std::uint64_t alignment,
                                            std::uint64_t from) const;
+    /// The highest free aligned range that ends at or below `to`.
+    std::optional<std::uint64_t> last_fit(std::uint64_t pages, std::uint64_t alignment,
+                                          std::uint64_t to) const;
+    /// Continues cell `like` into `part`, which is free.
+    void grow(Part part, std::size_t like);
     /// Runs as query should give them, without `levels`.
     std::vector<abi::Run> runs() const;
     std::uint64_t own_pages() const;

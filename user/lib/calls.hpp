@@ -29,7 +29,7 @@ using Call = abi::SystemCall;
 // ---- memory ----------------------------------------------------------------------------------
 
 struct MapOptions {
-    std::uint64_t address = 0; ///< first-fit: at or above; fixed, replace: exactly
+    std::uint64_t address = 0; ///< first-fit: at or above; down: below; fixed, replace: exactly
     std::uint32_t access = abi::access_read | abi::access_write;
     std::uint32_t flags = 0;     ///< abi::MapFlag
     std::uint64_t alignment = 0; ///< bytes; 0: the natural one
@@ -39,6 +39,14 @@ struct MapOptions {
 inline Result<std::uint64_t> map(std::uint64_t bytes, const MapOptions& options = {}) {
     return checked(system_call<Call::map>(options.address, bytes, options.access, options.flags,
                                           options.alignment));
+}
+/// Continues the mapping that ends at `end` by zero pages with the same rights; gives `end`.
+inline Result<std::uint64_t> grow(std::uint64_t end, std::uint64_t bytes) {
+    return checked(system_call<Call::map>(end, bytes, 0, abi::map_grow, 0));
+}
+/// Continues the mapping that begins at `start` downwards; gives its new beginning.
+inline Result<std::uint64_t> grow_down(std::uint64_t start, std::uint64_t bytes) {
+    return checked(system_call<Call::map>(start, bytes, 0, abi::map_grow | abi::map_down, 0));
 }
 inline Result<void> unmap(std::uint64_t address, std::uint64_t bytes) {
     return checked_void(system_call<Call::unmap>(address, bytes));

@@ -22,8 +22,12 @@ void give_back_pages(void* memory, std::size_t bytes) {
     (void)unmap(reinterpret_cast<std::uintptr_t>(memory), bytes);
 }
 
+bool grow_pages(void* end, std::size_t bytes) {
+    return user::grow(reinterpret_cast<std::uintptr_t>(end), bytes).ok();
+}
+
 constinit Mutex heap_mutex;
-constinit HeapCore heap({take_pages, give_back_pages});
+constinit HeapCore heap({take_pages, give_back_pages, grow_pages});
 
 } // namespace
 
@@ -41,6 +45,10 @@ void* reallocate(void* block, std::size_t bytes) {
     if (block == nullptr) return allocate(bytes);
     const std::size_t old_bytes = HeapCore::usable_bytes(block);
     if (bytes <= old_bytes && bytes * 2 > old_bytes) return block;
+    if (bytes > old_bytes) {
+        MutexLock lock(heap_mutex);
+        if (heap.grow(block, bytes)) return block;
+    }
     void* fresh = allocate(bytes);
     if (fresh == nullptr) return nullptr;
     __builtin_memcpy(fresh, block, std::min(bytes, old_bytes));

@@ -15,6 +15,11 @@ std::size_t class_of(std::size_t bytes) {
     return at;
 }
 
+/// Pages of a large block, in bytes; smaller than `bytes` if there are too many.
+constexpr std::size_t large_bytes(std::size_t bytes) {
+    return (bytes + HeapCore::header_bytes + page_bytes - 1) & ~(page_bytes - 1);
+}
+
 } // namespace
 
 HeapCore::Header* HeapCore::header_of(void* block) {
@@ -69,12 +74,25 @@ void HeapCore::release(void* block) {
     }
 }
 
+bool HeapCore::grow(void* block, std::size_t bytes) {
+    Header* header = header_of(block);
+    if (header->size_class != class_bytes.size() || pages_.grow == nullptr) return false;
+    const std::size_t taken = large_bytes(bytes);
+    if (taken <= header->taken) return taken >= bytes;
+    const std::size_t more = taken - header->taken;
+    if (!pages_.grow(reinterpret_cast<char*>(header) + header->taken, more)) return false;
+    held_ += more;
+    header->taken = taken;
+    header->bytes = taken - header_bytes;
+    return true;
+}
+
 std::size_t HeapCore::usable_bytes(const void* block) {
     return header_of(const_cast<void*>(block))->bytes;
 }
 
 void* HeapCore::allocate_large(std::size_t bytes) {
-    const std::size_t taken = (bytes + header_bytes + page_bytes - 1) & ~(page_bytes - 1);
+    const std::size_t taken = large_bytes(bytes);
     if (taken < bytes) return nullptr;
     void* memory = pages_.take(taken);
     if (memory == nullptr) return nullptr;

@@ -23,6 +23,8 @@ struct HeapPages {
     /// Zeroed memory, aligned to `HeapCore::slab_bytes`; null when there is none.
     void* (*take)(std::size_t bytes);
     void (*give_back)(void* memory, std::size_t bytes);
+    /// More zeroed memory right behind; false when that is taken, or there is none.
+    bool (*grow)(void* end, std::size_t bytes) = nullptr;
 };
 
 class HeapCore {
@@ -40,6 +42,8 @@ public:
     void* allocate(std::size_t bytes);
     /// Gives a block back; null is allowed.
     void release(void* block);
+    /// Makes a large block larger where it is; false, and nothing changed, if that can't be.
+    bool grow(void* block, std::size_t bytes);
     /// The bytes that a block really has.
     static std::size_t usable_bytes(const void* block);
 

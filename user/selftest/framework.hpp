@@ -77,6 +77,7 @@ extern const Suite calls_suite;
 extern const Suite pointers_suite;
 extern const Suite handles_suite;
 extern const Suite memory_suite;
+extern const Suite placement_suite;
 extern const Suite protection_suite;
 extern const Suite maps_suite;
 extern const Suite faults_suite;

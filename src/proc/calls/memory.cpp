@@ -61,25 +61,43 @@ Answer address_of(const Result<VirtAddr>& mapped) {
     return mapped ? Answer(mapped->value) : Answer(mapped.error());
 }
 
+Answer grow(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std::uint64_t flags,
+            std::uint64_t alignment) {
+    if ((flags & ~std::uint64_t{abi::map_grow | abi::map_down}) != 0 || access != 0 ||
+        alignment != 0)
+        return Error::invalid_argument;
+    const auto direction = (flags & abi::map_down) != 0 ? abi::Direction::down : abi::Direction::up;
+    return address_of(
+        current_process().space().grow(VirtAddr{address}, TRY(pages_of(bytes)), direction));
+}
+
 } // namespace
 
 Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std::uint64_t flags,
            std::uint64_t alignment) {
     using enum vm::Placement;
-    constexpr std::uint64_t known =
-        abi::map_fixed | abi::map_replace | abi::map_noreserve | abi::map_guard;
+    constexpr std::uint64_t known = abi::map_fixed | abi::map_replace | abi::map_noreserve |
+                                    abi::map_guard | abi::map_down | abi::map_grow;
     if ((flags & ~known) != 0) return Error::invalid_argument;
+    if ((flags & abi::map_grow) != 0) return grow(address, bytes, access, flags, alignment);
     if (alignment != 0 && !std::has_single_bit(alignment)) return Error::invalid_argument;
+    const bool exact = (flags & (abi::map_fixed | abi::map_replace)) != 0;
+    const bool down = (flags & abi::map_down) != 0;
+    if (exact && down) return Error::invalid_argument;
     const vm::Placement placement = (flags & abi::map_replace) != 0 ? replace
-                                    : (flags & abi::map_fixed) != 0 ? fixed
+                                    : exact                         ? fixed
+                                    : down                          ? last_fit
                                                                     : first_fit;
+    const VirtRange arena =
+        address == 0 ? Arenas::range(port::current_thread().arena) : VirtRange{};
     return address_of(current_process().space().map({.address = VirtAddr{address},
                                                      .pages = TRY(pages_of(bytes)),
                                                      .alignment = alignment,
                                                      .placement = placement,
                                                      .access = TRY(vm::Access::make(access)),
                                                      .noreserve = (flags & abi::map_noreserve) != 0,
-                                                     .guard = (flags & abi::map_guard) != 0}));
+                                                     .guard = (flags & abi::map_guard) != 0,
+                                                     .arena = arena}));
 }
 
 Answer unmap(std::uint64_t address, std::uint64_t bytes) {
