@@ -13,13 +13,8 @@ Result<VirtAddr> AddressSpace::find_free(PageCount pages, std::uint64_t alignmen
     const VirtRange inside{VirtAddr{align_up(first, page_size)},
                            VirtAddr{align_down(std::min(within.end, range_.end).value, page_size)}};
     if (inside.start.value < first || inside.empty()) return Error::no_space;
-    const auto found_by = [&](auto search) -> Result<VirtAddr> {
-        if (!search.visit(table_at(root_, levels_, top_base()))) return Error::no_space;
-        return search.found();
-    };
-    if (direction == abi::Direction::up)
-        return found_by(Search<abi::Direction::up>(pages.value, alignment, inside));
-    return found_by(Search<abi::Direction::down>(pages.value, alignment, inside));
+    return find_hole(table_at(root_, levels_, top_base()), pages.value, alignment, inside,
+                     direction);
 }
 
 Result<VirtAddr> AddressSpace::hole_for(const MapRequest& request, std::uint64_t alignment) const {

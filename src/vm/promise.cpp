@@ -16,16 +16,6 @@ VirtRange run_around(const TableRef& table, VirtRange freed) {
     return {freed.start - (below << page_bits), freed.end + (above << page_bits)};
 }
 
-/// What the table below `slot` promises its parent.
-void raise_slot(Summary& summary, unsigned slot, const TableRef& below, VirtRange run) {
-    const std::uint64_t pages = run.pages().value;
-    const unsigned edge = Summary::edge_class(pages, below.level);
-    Summary::raise(summary.inside, slot, Summary::inside_class(pages, below.level));
-    if (run.start == below.base) Summary::raise(summary.leading, slot, edge);
-    if (run.end == below.base + level_size(below.level + 1))
-        Summary::raise(summary.trailing, slot, edge);
-}
-
 /// Raises for the part of the range that `table` maps: tables below first, so that whatever stands
 /// above them follows from what can be seen.
 void raise_in(const TableRef& table, VirtRange freed, Summary* above, unsigned slot) {
@@ -51,7 +41,11 @@ void raise_in(const TableRef& table, VirtRange freed, Summary* above, unsigned s
     if (whole && above->whole_stands(slot)) return;
     const VirtRange run = run_around(table, freed);
     table.descriptor->longest.raise(run.pages().value);
-    raise_slot(*above, slot, table, run);
+    if (above->whole_stands(slot)) return;
+    const std::uint64_t pages = run.pages().value;
+    const bool leading = run.start == table.base;
+    const bool trailing = run.end == table.base + level_size(table.level + 1);
+    above->raise(slot, table.level, pages, leading ? pages : 0, trailing ? pages : 0);
 }
 
 } // namespace

@@ -116,10 +116,12 @@ private:
 
 /// What the tables below an upper table promise, for all its slots at once. A table at level c
 /// spans 2^(9c) pages; class k stands for runs of at least 2^(ck) pages, so that of 10 classes the
-/// last one is a wholly free table at every level. Slots whose promise is of class k are in all
-/// sets up to k; what it says about slots that are no tables means nothing.
+/// last one is a wholly free table at every level. A slot whose promise is of class k is in all
+/// sets up to k; but who is in the last one is in all, whatever the others say. What it says about
+/// slots that are no tables means nothing.
 struct Summary {
     static constexpr unsigned inside_classes = 10;
+    static constexpr unsigned whole = inside_classes - 1;
     static constexpr unsigned edge_classes = 3; ///< inside's classes 0, 3, 6
 
     PromisedSlots inside[inside_classes]; ///< free runs anywhere in the table
@@ -141,27 +143,35 @@ struct Summary {
         return inside_pages(3 * edge_class, below);
     }
 
-    /// Promises runs up to the class, the smallest class first; searches lower the largest first,
-    /// so a class that stands vouches for those before it.
+    /// 32 slots of a set, those that are in all included.
+    std::uint32_t word(const PromisedSlots& set, unsigned at) const {
+        return set.word(at) | inside[whole].word(at);
+    }
+    bool promised(const PromisedSlots& set, unsigned slot) const {
+        return set.promised(slot) || inside[whole].promised(slot);
+    }
+
+    /// Promises that the table below `slot` is wholly free.
+    void raise_whole(unsigned slot) { inside[whole].raise(slot); }
+    bool whole_stands(unsigned slot) const { return inside[whole].stands(slot); }
+    /// Promises a run of `pages` in the table below, and at its two ends.
+    void raise(unsigned slot, Level below, std::uint64_t pages, std::uint64_t leading_pages,
+               std::uint64_t trailing_pages) {
+        if (pages != 0) raise(inside, slot, inside_class(pages, below));
+        if (leading_pages != 0) raise(leading, slot, edge_class(leading_pages, below));
+        if (trailing_pages != 0) raise(trailing, slot, edge_class(trailing_pages, below));
+    }
+    void promise_all() {
+        for (PromisedSlots& slots : inside) slots.promise_all();
+    }
+
+private:
+    /// The smallest class first; searches lower the largest first, so that a class that stands
+    /// vouches for those before it.
     template <std::size_t count>
     static void raise(PromisedSlots (&classes)[count], unsigned slot, unsigned to) {
         if (classes[to].stands(slot)) return;
         for (unsigned at = 0; at <= to; ++at) classes[at].raise(slot);
-    }
-    /// Promises that the table below `slot` is wholly free.
-    void raise_whole(unsigned slot) {
-        raise(inside, slot, inside_classes - 1);
-        raise(leading, slot, edge_classes - 1);
-        raise(trailing, slot, edge_classes - 1);
-    }
-    bool whole_stands(unsigned slot) const {
-        return inside[inside_classes - 1].stands(slot) && leading[edge_classes - 1].stands(slot) &&
-               trailing[edge_classes - 1].stands(slot);
-    }
-    void promise_all() {
-        for (PromisedSlots& slots : inside) slots.promise_all();
-        for (PromisedSlots& slots : leading) slots.promise_all();
-        for (PromisedSlots& slots : trailing) slots.promise_all();
     }
 };
 static_assert(sizeof(Summary) == 2048);

@@ -2,10 +2,100 @@
 // Hole search, upwards and downwards.
 #include "vm/search.hpp"
 
+#include "vm/free_runs.hpp"
+
 #include <algorithm>
 #include <bit>
 
 namespace vm {
+
+namespace {
+
+template <abi::Direction direction>
+class Search {
+public:
+    /// `pages` is not 0; `alignment` a power of two of bytes, at least a page; `within` is not
+    /// empty. A dry search takes a promise as a find: it visits no table below the one that it is
+    /// given.
+    Search(std::uint64_t pages, std::uint64_t alignment, VirtRange within, bool dry = false)
+        : pages_(pages), alignment_(alignment), within_(within), dry_(dry),
+          run_(up ? within.start : within.end) {}
+
+    /// Begins where the bounds do in `root`'s span. True when found.
+    bool run(const TableRef& root);
+    /// Looks through what `table` maps within the bounds. True when found.
+    bool visit(const TableRef& table);
+    /// Start of what was found.
+    VirtAddr found() const { return run_; }
+
+private:
+    static constexpr bool up = direction == abi::Direction::up;
+
+    /// The slots of an upper table that a search can't rule out, 32 at a time.
+    struct Filter {
+        const TableDescriptor& table;
+        const PromisedSlots& fits; ///< large enough inside, or at its aligned beginning
+        bool borders;              ///< runs over borders of slots count too
+        unsigned half;             ///< edge class that one side of such a border has at least
+        std::uint32_t empty(unsigned word) const;
+        std::uint32_t word(unsigned at) const;
+    };
+    Filter filter(const TableRef& table) const;
+    /// The next slot from `at` up to (down to) `last` that can't be ruled out; if none, the one
+    /// beyond `last`.
+    static int next(const Filter& filter, int at, int last);
+
+    bool visit_leaf(const TableRef& table, unsigned first, unsigned last);
+    /// The same for any number of pages and alignment, run by run.
+    bool visit_runs(const TableRef& table, unsigned first, unsigned last);
+    bool visit_upper(const TableRef& table, unsigned first, unsigned last);
+    bool visit_slot(const TableRef& table, unsigned slot);
+    /// Slots up to this one were ruled out: only where it ends a run may go on from.
+    void step_over(const TableRef& table, const Filter& filter, unsigned slot);
+
+    /// The run goes on to `limit`: does it fit now? Then run_ is where.
+    bool extend(VirtAddr limit);
+    /// Nothing before `at` counts any more.
+    void restart(VirtAddr at) {
+        run_ = up ? std::max(at, within_.start) : std::min(at, within_.end);
+    }
+    VirtAddr near_end(const TableRef& table, unsigned slot) const {
+        return table.address_of(slot) + (up ? 0 : level_size(table.level));
+    }
+    VirtAddr far_end(const TableRef& table, unsigned slot) const {
+        return table.address_of(slot) + (up ? level_size(table.level) : 0);
+    }
+    static VirtAddr further(VirtAddr from, std::uint64_t pages) {
+        return up ? from + (pages << page_bits) : from - (pages << page_bits);
+    }
+    static std::uint64_t near_pages(const TableRef& table) {
+        return up ? leading_pages(table) : trailing_pages(table);
+    }
+    static std::uint64_t far_pages(const TableRef& table) {
+        return up ? trailing_pages(table) : leading_pages(table);
+    }
+    static VirtAddr last_byte(const TableRef& table) {
+        return table.base + (level_size(table.level + 1) - 1);
+    }
+    /// The last slot of `table` to look at; the bounds don't end before the table begins.
+    unsigned last_slot(const TableRef& table) const {
+        return table.index_of(up ? std::min(last_byte(table), within_.end - 1)
+                                 : std::max(table.base, within_.start));
+    }
+    /// A free run of so many pages would have been found.
+    std::uint64_t wanted() const { return pages_ + (alignment_ >> page_bits) - 1; }
+    /// All that `table` maps lies within the bounds.
+    bool covers(const TableRef& table) const {
+        return within_.start <= table.base &&
+               level_size(table.level + 1) <= within_.end - table.base;
+    }
+
+    const std::uint64_t pages_;
+    const std::uint64_t alignment_;
+    const VirtRange within_;
+    const bool dry_;
+    VirtAddr run_; ///< where the free run begins that reaches where the search stands
+};
 
 template <abi::Direction direction>
 bool Search<direction>::extend(VirtAddr limit) {
@@ -27,11 +117,10 @@ bool Search<direction>::extend(VirtAddr limit) {
 
 template <abi::Direction direction>
 bool Search<direction>::visit(const TableRef& table) {
-    const VirtAddr table_last = table.base + (level_size(table.level + 1) - 1);
-    const unsigned low = table.index_of(std::max(table.base, within_.start));
-    const unsigned high = table.index_of(std::min(table_last, within_.end - 1));
-    const unsigned first = up ? low : high;
-    const unsigned last = up ? high : low;
+    const VirtAddr begin =
+        up ? std::max(table.base, within_.start) : std::min(last_byte(table), within_.end - 1);
+    const unsigned first = table.index_of(begin);
+    const unsigned last = last_slot(table);
     if (table.level > 1) {
         if (visit_upper(table, first, last)) return true;
     } else if (pages_ <= 64 && alignment_ <= 64 * page_size) {
@@ -39,7 +128,36 @@ bool Search<direction>::visit(const TableRef& table) {
     } else if (visit_runs(table, first, last)) {
         return true;
     }
-    if (!dry_ && covers(table)) lower_promise(table, pages_ + (alignment_ >> page_bits) - 1);
+    if (!dry_ && covers(table)) lower_promise(table, wanted());
+    return false;
+}
+
+template <abi::Direction direction>
+bool Search<direction>::run(const TableRef& root) {
+    // Straight down to where it begins, as long as promises allow; what lies beside on the way
+    // back.
+    TableRef path[level_max + 1];
+    const VirtAddr begin = up ? within_.start : within_.end - 1;
+    TableRef table = root;
+    while (table.level > 1) {
+        const unsigned slot = table.index_of(begin);
+        const Entry entry = table.slots[slot].load();
+        if (!entry.is_table(table.level)) break;
+        const TableRef child = table.below(entry, slot);
+        port::searched_table();
+        if (child.descriptor->longest.pages() < pages_ || child.descriptor->live == 0) break;
+        path[table.level] = table;
+        table = child;
+    }
+    if (visit(table)) return true;
+    for (; table.level < root.level; table = path[table.level + 1]) {
+        const TableRef& upper = path[table.level + 1];
+        const unsigned slot = upper.index_of(begin);
+        if (covers(table)) lower_slot(upper, slot);
+        if (slot == (up ? table_entries - 1 : 0)) continue;
+        if (visit_upper(upper, up ? slot + 1 : slot - 1, last_slot(upper))) return true;
+        if (covers(upper)) lower_promise(upper, wanted());
+    }
     return false;
 }
 
@@ -102,28 +220,26 @@ std::uint32_t Search<direction>::Filter::empty(unsigned word) const {
 template <abi::Direction direction>
 std::uint32_t Search<direction>::Filter::word(unsigned at) const {
     port::searched_word();
-    const std::uint32_t bits = empty(at) | fits.word(at);
-    if (!borders) return bits;
     const Summary& summary = *table.summary;
+    const std::uint32_t bits = empty(at) | summary.word(fits, at);
+    if (!borders) return bits;
     const auto& near = up ? summary.leading : summary.trailing;
     const auto& far = up ? summary.trailing : summary.leading;
-    const std::uint32_t joined = near[0].word(at);
+    const std::uint32_t joined = summary.word(near[0], at);
     if (joined == 0) return bits;
     // Bit i: the neighbour of slot i, where the search comes from, ends free. Outside of the table
     // it may.
     const auto neighbours = [&](const PromisedSlots& ends) {
-        if constexpr (up) {
-            const std::uint32_t carry = at == 0 ? 1 : (ends.word(at - 1) | empty(at - 1)) >> 31;
-            return (ends.word(at) | empty(at)) << 1 | carry;
-        } else {
-            const std::uint32_t carry =
-                at + 1 == PromisedSlots::word_count ? 1 : (ends.word(at + 1) | empty(at + 1)) & 1;
-            return (ends.word(at) | empty(at)) >> 1 | carry << 31;
-        }
+        const auto free = [&](unsigned other) { return summary.word(ends, other) | empty(other); };
+        constexpr unsigned last_word = PromisedSlots::word_count - 1;
+        if constexpr (up)
+            return free(at) << 1 | (at == 0 ? 1 : free(at - 1) >> 31);
+        else
+            return free(at) >> 1 | (at == last_word ? 1 : free(at + 1) & 1) << 31;
     };
     const std::uint32_t border = joined & neighbours(far[0]);
     if (half == 0 || border == 0) return bits | border;
-    return bits | (border & (near[half].word(at) | neighbours(far[half])));
+    return bits | (border & (summary.word(near[half], at) | neighbours(far[half])));
 }
 
 template <abi::Direction direction>
@@ -187,7 +303,7 @@ void Search<direction>::step_over(const TableRef& table, const Filter& filter, u
     restart(end);
     if (!filter.borders) return;
     const Summary& summary = *table.descriptor->summary;
-    if (!(up ? summary.trailing : summary.leading)[0].promised(slot)) return;
+    if (!summary.promised((up ? summary.trailing : summary.leading)[0], slot)) return;
     const Entry entry = table.slots[slot].load();
     if (!entry.is_table(table.level)) return;
     const std::uint64_t pages = far_pages(table.below(entry, slot));
@@ -221,8 +337,7 @@ bool Search<direction>::visit_slot(const TableRef& table, unsigned slot) {
     return false;
 }
 
-template class Search<abi::Direction::up>;
-template class Search<abi::Direction::down>;
+} // namespace
 
 void lower_promise(const TableRef& table, std::uint64_t pages) {
     Promise& longest = table.descriptor->longest;
@@ -242,17 +357,42 @@ void lower_promise(const TableRef& table, std::uint64_t pages) {
 
 namespace {
 
-/// Takes a slot out of the classes, largest first, as long as they promise more pages than
-/// below() says; that is asked again while the mark stands.
-template <std::size_t count, typename Fewest, typename Below>
-void lower_classes(PromisedSlots (&classes)[count], unsigned slot, Fewest fewest, Below below) {
-    for (unsigned at = count; at-- > 0;) {
-        if (!classes[at].promised(slot)) continue;
-        if (below() >= fewest(at)) return;
-        const std::uint64_t marked = classes[at].mark(slot);
-        if (below() >= fewest(at)) return classes[at].keep(slot, marked);
-        if (!classes[at].lower(slot, marked)) return;
+/// What bitmaps and promises say about the table below a slot, in pages, as of each call. Empty
+/// slots keep their promises: a table may come there any time, wholly free.
+class Below {
+public:
+    Below(const TableRef& table, unsigned slot) : table_(table), slot_(slot) {}
+    std::uint64_t longest() const {
+        return of([](const TableRef& child) { return child.descriptor->longest.pages(); });
     }
+    std::uint64_t leading() const { return of(leading_pages); }
+    std::uint64_t trailing() const { return of(trailing_pages); }
+
+private:
+    template <typename Pages>
+    std::uint64_t of(Pages pages) const {
+        const Entry entry = table_.slots[slot_].load();
+        if (entry.empty()) return level_pages(table_.level);
+        if (!entry.is_table(table_.level)) return 0;
+        return pages(table_.below(entry, slot_));
+    }
+    const TableRef& table_;
+    const unsigned slot_;
+};
+
+/// Takes a slot out of the set as long as pages() are fewer than `least`; asked again while the
+/// mark stands. `before` is called in between. False if it stays in.
+template <typename Pages, typename Before>
+bool lower(PromisedSlots& set, unsigned slot, std::uint64_t least, Pages pages, Before before) {
+    if (!set.promised(slot)) return true;
+    if (pages() >= least) return false;
+    const std::uint64_t marked = set.mark(slot);
+    if (pages() >= least) {
+        set.keep(slot, marked);
+        return false;
+    }
+    before();
+    return set.lower(slot, marked);
 }
 
 } // namespace
@@ -261,21 +401,40 @@ void lower_slot(const TableRef& table, unsigned slot) {
     Summary& summary = *table.descriptor->summary;
     if (!can_lower(&summary)) return;
     const Level level = table.level - 1;
-    // What `pages` says about the table below the slot. Empty slots keep their promises: a table
-    // may come there any time, wholly free.
-    const auto below = [&](auto pages) {
-        return [&table, slot, pages] {
-            const Entry entry = table.slots[slot].load();
-            if (entry.empty()) return ~std::uint64_t{0};
-            return entry.is_table(table.level) ? pages(table.below(entry, slot)) : 0;
-        };
+    const Below below(table, slot);
+    const auto longest = [&] { return below.longest(); };
+    const auto nothing = [] {};
+    // Who leaves the last class is no longer in all: so first into those where it belongs.
+    const auto classify = [&] {
+        summary.raise(slot, level, below.longest(), below.leading(), below.trailing());
     };
-    lower_classes(
-        summary.inside, slot, [&](unsigned at) { return Summary::inside_pages(at, level); },
-        below([](const TableRef& child) { return child.descriptor->longest.pages(); }));
-    const auto edge = [&](unsigned at) { return Summary::edge_pages(at, level); };
-    lower_classes(summary.leading, slot, edge, below(leading_pages));
-    lower_classes(summary.trailing, slot, edge, below(trailing_pages));
+    const bool counts = lower(summary.inside[Summary::whole], slot,
+                              Summary::inside_pages(Summary::whole, level), longest, classify);
+    if (!counts) return;
+    for (unsigned at = Summary::whole; at-- > 0;)
+        if (!lower(summary.inside[at], slot, Summary::inside_pages(at, level), longest, nothing))
+            break;
+    for (unsigned at = Summary::edge_classes; at-- > 0;)
+        if (!lower(
+                summary.leading[at], slot, Summary::edge_pages(at, level),
+                [&] { return below.leading(); }, nothing))
+            break;
+    for (unsigned at = Summary::edge_classes; at-- > 0;)
+        if (!lower(
+                summary.trailing[at], slot, Summary::edge_pages(at, level),
+                [&] { return below.trailing(); }, nothing))
+            break;
+}
+
+Result<VirtAddr> find_hole(const TableRef& root, std::uint64_t pages, std::uint64_t alignment,
+                           VirtRange within, abi::Direction direction) {
+    const auto found_by = [&](auto search) -> Result<VirtAddr> {
+        if (!search.run(root)) return Error::no_space;
+        return search.found();
+    };
+    if (direction == abi::Direction::up)
+        return found_by(Search<abi::Direction::up>(pages, alignment, within));
+    return found_by(Search<abi::Direction::down>(pages, alignment, within));
 }
 
 } // namespace vm

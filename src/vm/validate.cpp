@@ -58,7 +58,7 @@ const char* compare_slot(const TableRef& table, unsigned slot, const FreeRuns& r
     bool too_little = false;
     bool too_much = false;
     const auto compare = [&](const PromisedSlots& slots, bool truth) {
-        const bool promised = slots.promised(slot);
+        const bool promised = summary.promised(slots, slot);
         too_little = too_little || (truth && !promised);
         too_much = too_much || (promised && !truth);
     };
@@ -79,7 +79,7 @@ bool covers_promise(const TableRef& table, unsigned slot, const TableRef& child,
     if (pages == 0) return true;
     const unsigned class_of = Summary::inside_class(pages, child.level);
     return (top || table.descriptor->longest.pages() >= pages) &&
-           table.descriptor->summary->inside[class_of].promised(slot);
+           table.descriptor->summary->promised(table.descriptor->summary->inside[class_of], slot);
 }
 
 /// Slots of `table` that lie outside of `range` belong to somebody else: the kernel's half in a
