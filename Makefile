@@ -83,8 +83,8 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all deps iso run usb gdb test test-hosted test-guest test-long coverage bench bench-check profile lint \
-    check-reproducible format help clean
+.PHONY: all deps iso run usb gdb test model test-hosted test-guest test-long coverage bench bench-check \
+    profile lint check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
 
@@ -106,16 +106,20 @@ gdb: all ## the kernel in QEMU, stopped at its entry, with gdb attached (ARGS= k
 	@tools/run_gdb.sh $(build)/kernel/tabula.elf $(build)/boot.tar $(ARGS)
 
 results := $(build)/test/results
-test: | deps ## test-hosted and test-guest, and the total
+test: | deps ## test-hosted, model and test-guest, and the total
 	@rm -rf $(results)
 	@status=0; $(MAKE) --no-print-directory test-hosted || status=1; \
+	    $(MAKE) --no-print-directory model || status=1; \
 	    $(MAKE) --no-print-directory test-guest || status=1; \
-	    tools/total.py $(results) hosted hosted-sanitized tools guest || status=1; exit $$status
+	    tools/total.py $(results) hosted hosted-sanitized tools model guest || status=1; exit $$status
 
 test-hosted: $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests ## the unit tests, plain and under ASan and UBSan, and those of the tools
 	@status=0; tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
 	    hosted-sanitized=$(build)/hosted/sanitized/tests || status=1; \
 	    test/tools/run.py $(results) || status=1; exit $$status
+
+model: | deps ## the map's locking protocol, searched in all interleavings; and broken, rule by rule
+	@test/model/run.py --results $(results)
 
 test-guest: all $(build)/tabula.iso ## the kernel and the image in QEMU
 	@test/guest/run.py --results $(results)/guest.tsv

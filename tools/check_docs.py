@@ -3,7 +3,8 @@
 """check_docs.py: README.md and doc/ against the tree.
 
 Every relative link and every `path` in backquotes that begins with a source folder must exist, and
-`path`: `name` must find the word `name` in that file.
+`path`: `name` must find the word `name` in that file. The table of locks in doc/concurrency.md must
+have the ranks of src/vm/lock.hpp, in their order.
 """
 import pathlib
 import re
@@ -27,12 +28,23 @@ def problems(page):
             yield f"{path} has no {name}"
 
 
+def rank_problems():
+    page = pathlib.Path("doc/concurrency.md")
+    ranks = re.search(r"enum class Rank[^{]*{(.*?)}", pathlib.Path("src/vm/lock.hpp").read_text(), re.S)
+    declared = re.findall(r"(?m)^\s*(\w+),", ranks[1])[1:]  # without `none`
+    table = re.search(r"(?m)^\| rank \|.*\n((?:\|.*\n)*)", page.read_text())
+    told = re.findall(r"(?m)^\| `(\w+)` \|", table[1]) if table else []
+    if not declared or told != declared:
+        yield f"{page}: its ranks are {', '.join(told)}; those of src/vm/lock.hpp {', '.join(declared)}"
+
+
 def main():
     wrong = [
         f"{page}: {problem}"
         for page in [pathlib.Path("README.md"), *sorted(pathlib.Path("doc").glob("*.md"))]
         for problem in problems(page)
     ]
+    wrong += rank_problems()
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0
