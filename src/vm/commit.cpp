@@ -10,7 +10,7 @@ namespace vm {
 
 namespace commit_detail {
 constinit Purses purses[port::cpu_limit]{};
-constinit std::atomic<std::uint64_t> purse_limit{0};
+constinit Atomic<std::uint64_t> purse_limit{0};
 } // namespace commit_detail
 using namespace commit_detail;
 
@@ -76,7 +76,7 @@ void CommitPool::give_record_back(Quota* quota) {
     for (; quota != nullptr; quota = quota->parent_) --quota->held_;
 }
 
-void CommitPool::empty(std::atomic<std::uint64_t>& purse) {
+void CommitPool::empty(Atomic<std::uint64_t>& purse) {
     const std::uint64_t word = purse.exchange(0, std::memory_order_relaxed);
     if (word != 0) give_back(account_of(word), credit_of(word), backing_of(word));
 }
@@ -89,7 +89,7 @@ void CommitPool::empty_all() {
 void CommitPool::empty_all_of(Account& account) {
     for (const Backing backing : {Backing::fresh, Backing::kernel}) {
         for (unsigned cpu = 0; cpu < cpus_; ++cpu) {
-            std::atomic<std::uint64_t>& purse = account.purse(cpu, backing);
+            Atomic<std::uint64_t>& purse = account.purse(cpu, backing);
             const std::uint64_t word = purse.load(std::memory_order_relaxed);
             if (word != 0 && &account_of(word) == &account) empty(purse);
         }
@@ -142,7 +142,7 @@ std::uint64_t CommitPool::charged(const Quota& quota) const {
 Result<void> Account::charge_slowly(PageCount pages, Backing backing) {
     if (pages.value == 0) return {};
     auto pool = commit_pool.lock();
-    std::atomic<std::uint64_t>& purse = own_purse(backing);
+    Atomic<std::uint64_t>& purse = own_purse(backing);
     pool->empty(purse);
     if (pages.value < ~0ULL - batch && pool->hold(*this, pages.value + batch, backing)) {
         pool->include(port::cpu());
@@ -157,7 +157,7 @@ Result<void> Account::charge_slowly(PageCount pages, Backing backing) {
 void Account::release_slowly(PageCount pages, Backing backing) {
     if (pages.value == 0) return;
     auto pool = commit_pool.lock();
-    std::atomic<std::uint64_t>& purse = own_purse(backing);
+    Atomic<std::uint64_t>& purse = own_purse(backing);
     pool->empty(purse);
     const std::uint64_t kept = std::min(pages.value, batch);
     pool->give_back(*this, pages.value - kept, backing);

@@ -17,9 +17,8 @@
 
 #include "lib/address.hpp"
 #include "lib/result.hpp"
+#include "vm/atomic.hpp"
 #include "vm/port.hpp"
-
-#include <atomic>
 
 namespace vm {
 
@@ -41,11 +40,11 @@ namespace commit_detail {
 ///   | address bits 47-6 | backing | credit |       0: empty
 struct alignas(64) Purses {
     static constexpr unsigned ways = 4; ///< for each backing, chosen by the account's address
-    std::atomic<std::uint64_t> words[2 * ways];
+    Atomic<std::uint64_t> words[2 * ways];
 };
 extern Purses purses[port::cpu_limit];
 /// A release that leaves more credit than this in a purse gives it back.
-extern std::atomic<std::uint64_t> purse_limit;
+extern Atomic<std::uint64_t> purse_limit;
 
 inline constexpr unsigned label_shift = 16;
 inline constexpr unsigned backing_shift = 21;
@@ -63,7 +62,7 @@ public:
 
     /// Charges. Error: no_memory when memory as a whole, limit_reached when a quota is exceeded.
     Result<void> charge(PageCount pages, Backing backing = Backing::fresh) {
-        std::atomic<std::uint64_t>& purse = own_purse(backing);
+        Atomic<std::uint64_t>& purse = own_purse(backing);
         std::uint64_t word = purse.load(std::memory_order_relaxed);
         const std::uint64_t credit = word - label(backing);
         // Another CPU may call the credit back at any time: then the word is another.
@@ -75,7 +74,7 @@ public:
     }
     /// Gives a charge back.
     void release(PageCount pages, Backing backing = Backing::fresh) {
-        std::atomic<std::uint64_t>& purse = own_purse(backing);
+        Atomic<std::uint64_t>& purse = own_purse(backing);
         std::uint64_t word = purse.load(std::memory_order_relaxed);
         const std::uint64_t credit = word - label(backing);
         if (credit < commit_detail::credit_end &&
@@ -101,7 +100,7 @@ private:
         return (reinterpret_cast<std::uintptr_t>(this) << commit_detail::label_shift) |
                (static_cast<std::uint64_t>(backing) << commit_detail::backing_shift);
     }
-    std::atomic<std::uint64_t>& purse(unsigned cpu, Backing backing) const {
+    Atomic<std::uint64_t>& purse(unsigned cpu, Backing backing) const {
         using commit_detail::Purses;
         constexpr std::uint64_t mixer = 0x9e37'79b9'7f4a'7c15; // 2^64 over the golden ratio
         constexpr unsigned way_bits = 2;
@@ -111,14 +110,12 @@ private:
         return commit_detail::purses[cpu]
             .words[static_cast<unsigned>(backing) * Purses::ways + way];
     }
-    std::atomic<std::uint64_t>& own_purse(Backing backing) const {
-        return purse(port::cpu(), backing);
-    }
+    Atomic<std::uint64_t>& own_purse(Backing backing) const { return purse(port::cpu(), backing); }
     Result<void> charge_slowly(PageCount pages, Backing backing);
     void release_slowly(PageCount pages, Backing backing);
 
-    std::uint64_t held_ = 0; ///< charged, credit included; under the pool's lock
-    Quota* quota_ = nullptr;
+    Plain<std::uint64_t> held_ = 0; ///< charged, credit included; under the pool's lock
+    Plain<Quota*> quota_ = nullptr;
 };
 
 /// The most that can be promised and kept: the frames that are free now, less those that the

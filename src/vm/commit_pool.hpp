@@ -25,7 +25,7 @@ public:
 
     /// Takes the credit out of a purse and gives it back. Whoever charges or releases there next
     /// comes for this lock: so once all purses are empty the totals are exact, and stay so.
-    void empty(std::atomic<std::uint64_t>& purse);
+    void empty(Atomic<std::uint64_t>& purse);
     void empty_all();
     void empty_all_of(Account& account);
     /// `cpu` is about to hold credit.
@@ -46,9 +46,9 @@ private:
     }
     static Result<void> check(const Quota* quota, std::uint64_t pages);
 
-    std::uint64_t limit_ = ~0ULL;
-    std::uint64_t held_ = 0; ///< fresh pages charged in all, credit included
-    unsigned cpus_ = 0;      ///< the purses of CPUs from this number on are empty
+    Plain<std::uint64_t> limit_ = ~0ULL;
+    Plain<std::uint64_t> held_ = 0; ///< fresh pages charged in all, credit included
+    Plain<unsigned> cpus_ = 0;      ///< the purses of CPUs from this number on are empty
 };
 
 extern Guarded<CommitPool, Rank::commit> commit_pool;

@@ -30,7 +30,7 @@ struct alignas(64) CpuFrames {
     Published<unsigned> count;
     /// May go below zero: only the sum counts. Free are those that are nothing else.
     Published<std::int64_t> by_kind[frame_kind_count]{};
-    FrameNumber frames[cache_size]{};
+    Plain<FrameNumber> frames[cache_size]{};
 };
 
 constinit CpuFrames cpus[port::cpu_limit];

@@ -4,9 +4,9 @@
 
 #include "lib/address.hpp"
 #include "lib/result.hpp"
+#include "vm/atomic.hpp"
 #include "vm/port.hpp"
 
-#include <atomic>
 #include <cstddef>
 #include <span>
 
@@ -21,14 +21,14 @@ inline constexpr unsigned frame_kind_count = 7;
 
 /// The record of one frame. 32 bytes; all zero is valid (reserved).
 struct Frame {
-    std::atomic<std::uint32_t> references{0}; ///< users of an allocated frame
-    FrameKind kind{};
-    std::uint8_t order = 0; ///< of the free or allocated block that this frame heads
+    Atomic<std::uint32_t> references{0}; ///< users of an allocated frame
+    Plain<FrameKind> kind{};
+    Plain<std::uint8_t> order = 0; ///< of the free or allocated block that this frame heads
     std::uint16_t flags = 0;
-    TableDescriptor* table = nullptr; ///< of a table
-    std::uint64_t index = 0;          ///< of a cached page: its index in its object
-    std::uint32_t next = 0;           ///< frame numbers: free lists, pending frees
-    std::uint32_t previous = 0;
+    Plain<TableDescriptor*> table = nullptr; ///< of a table
+    Plain<std::uint64_t> index = 0;          ///< of a cached page: its index in its object
+    Plain<std::uint32_t> next = 0;           ///< frame numbers: free lists, pending frees
+    Plain<std::uint32_t> previous = 0;
 
     /// Whether it is a block of one frame of that kind: both bytes in one look.
     bool is_single(FrameKind wanted) const {

@@ -3,9 +3,8 @@
 // their rank). Ranks are checked at run time wherever the port keeps a record of them.
 #pragma once
 
+#include "vm/atomic.hpp"
 #include "vm/port.hpp"
-
-#include <atomic>
 
 namespace vm {
 
@@ -83,7 +82,7 @@ private:
         }
         held.mask &= ~bit;
     }
-    std::atomic<std::uint32_t> word_{0};
+    Atomic<std::uint32_t> word_{0};
 };
 
 /// Holds a lock for a scope.

@@ -13,11 +13,11 @@
 // Y asks for.
 #pragma once
 
+#include "vm/atomic.hpp"
 #include "vm/entry_view.hpp"
 #include "vm/port.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 
 namespace vm {
@@ -59,7 +59,7 @@ public:
 private:
     static constexpr unsigned pages_bits = 46; ///< a root of 5 levels maps 2^45 pages
     static constexpr std::uint64_t pages_mask = (1ULL << pages_bits) - 1;
-    std::atomic<std::uint64_t> word_{0};
+    Atomic<std::uint64_t> word_{0};
 };
 
 /// One promise for each slot of a table: a bit. 32 of them share a word with the mark of who lowers
@@ -82,7 +82,7 @@ public:
         return (word >> (slot % word_slots) & 1) != 0 && word <= slots_mask;
     }
     void raise(unsigned slot) {
-        std::atomic<std::uint64_t>& word = words_[slot / word_slots];
+        Atomic<std::uint64_t>& word = words_[slot / word_slots];
         std::uint64_t old = word.load(std::memory_order_relaxed);
         while ((old & bit(slot)) == 0 || old > slots_mask) {
             if (word.compare_exchange_weak(old, (old | bit(slot)) & slots_mask)) return;
@@ -90,7 +90,7 @@ public:
     }
     std::uint64_t mark(unsigned slot) {
         const std::uint64_t mine = std::uint64_t{port::cpu() + 1} << word_slots;
-        std::atomic<std::uint64_t>& word = words_[slot / word_slots];
+        Atomic<std::uint64_t>& word = words_[slot / word_slots];
         std::uint64_t old = word.load(std::memory_order_relaxed);
         while (!word.compare_exchange_weak(old, (old & slots_mask) | mine)) {
         }
@@ -105,13 +105,13 @@ public:
     }
     /// Before the table is linked.
     void promise_all() {
-        for (std::atomic<std::uint64_t>& word : words_) word = slots_mask;
+        for (Atomic<std::uint64_t>& word : words_) word = slots_mask;
     }
 
 private:
     static constexpr std::uint64_t slots_mask = (1ULL << word_slots) - 1;
     static constexpr std::uint64_t bit(unsigned slot) { return 1ULL << (slot % word_slots); }
-    std::atomic<std::uint64_t> words_[word_count]{};
+    Atomic<std::uint64_t> words_[word_count]{};
 };
 
 /// What the tables below an upper table promise, for all its slots at once. A table at level c

@@ -2,7 +2,7 @@
 // Published: a value that one CPU at a time writes and any CPU may read: whole, though perhaps old.
 #pragma once
 
-#include <atomic>
+#include "vm/atomic.hpp"
 
 namespace vm {
 
@@ -21,7 +21,7 @@ public:
     Published& operator+=(T more) { return *this = static_cast<T>(*this + more); }
 
 private:
-    std::atomic<T> value_{};
+    Atomic<T> value_{};
 };
 
 } // namespace vm

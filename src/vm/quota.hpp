@@ -4,8 +4,8 @@
 
 #include "lib/address.hpp"
 #include "lib/result.hpp"
+#include "vm/atomic.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <utility>
 
@@ -27,10 +27,10 @@ private:
     friend class CommitPool;
     friend class QuotaRef;
 
-    Quota* const parent_; ///< null: the machine; holds a reference
+    const Plain<Quota*> parent_; ///< null: the machine; holds a reference
     const PageCount limit_;
-    std::uint64_t held_ = 0; ///< charged, credit included; under the pool's lock
-    std::atomic<std::uint32_t> references_{1};
+    Plain<std::uint64_t> held_ = 0; ///< charged, credit included; under the pool's lock
+    Atomic<std::uint32_t> references_{1};
 };
 
 /// A counted reference to a quota; none stands for the machine.

@@ -11,7 +11,7 @@ namespace vm {
 namespace {
 constinit AddressSpace kernel;
 /// The kernel's own is 0.
-constinit std::atomic<std::uint64_t> last_number{0};
+constinit Atomic<std::uint64_t> last_number{0};
 } // namespace
 
 AddressSpace& kernel_space() { return kernel; }

@@ -136,7 +136,7 @@ public:
 
     PhysAddr root() const { return root_; }
     /// The root that user mode runs on: the same, or its mirror (port::mirrored_roots).
-    PhysAddr user_root() const { return root_ + (port::mirrored_roots() ? page_size : 0); }
+    PhysAddr user_root() const { return root() + (port::mirrored_roots() ? page_size : 0); }
     unsigned levels() const { return levels_; }
     bool is_kernel() const { return kernel_; }
     VirtRange range() const { return range_; }
@@ -185,16 +185,16 @@ private:
     /// Makes one page's frame as `access` (or, with `force`, populate) needs it.
     Resolution resolve_page(VirtAddr page, FaultAccess access, bool force);
 
-    PhysAddr root_{};
-    unsigned levels_ = 4;
-    bool kernel_ = false;
+    Plain<PhysAddr> root_{};
+    Plain<unsigned> levels_ = 4;
+    Plain<bool> kernel_ = false;
     VirtRange range_{};
     Account account_{};
     mutable Translations translations_;
-    std::atomic<std::uint64_t> anonymous_{0};
-    std::atomic<std::uint64_t> tables_{0};
-    std::atomic<std::uint64_t> faults_{0};
-    std::atomic<std::uint64_t> reclaimable_{0};
+    Atomic<std::uint64_t> anonymous_{0};
+    Atomic<std::uint64_t> tables_{0};
+    Atomic<std::uint64_t> faults_{0};
+    Atomic<std::uint64_t> reclaimable_{0};
 };
 
 /// The kernel's own address space. Its upper half stands in every user root.

@@ -6,13 +6,12 @@
 //    parent entry ──► table frame: 512 slots
 #pragma once
 
+#include "vm/atomic.hpp"
 #include "vm/entry.hpp"
 #include "vm/frames.hpp"
 #include "vm/lock.hpp"
 #include "vm/promise.hpp"
 #include "vm/published.hpp"
-
-#include <atomic>
 
 namespace vm {
 
@@ -33,7 +32,7 @@ public:
     void widen() { word_.fetch_or(Entry::bit_write, std::memory_order_acq_rel); }
 
 private:
-    std::atomic<std::uint64_t> word_;
+    Atomic<std::uint64_t> word_;
 };
 static_assert(sizeof(Slot) == sizeof(Entry));
 
@@ -41,22 +40,22 @@ static_assert(sizeof(Slot) == sizeof(Entry));
 struct alignas(64) TableDescriptor {
     SpinLock<Rank::table> lock;
     Published<std::uint16_t> live; ///< entries that are not empty
-    std::uint8_t level = 0;
-    std::atomic<bool> stale{false}; ///< unlinked: whoever waited for the lock starts again
+    Plain<std::uint8_t> level = 0;
+    Atomic<bool> stale{false}; ///< unlinked: whoever waited for the lock starts again
     /// All slots hold one value that one entry of the parent could say as well: see `holds_only`.
     Published<bool> idle;
-    std::uint32_t references = 1; ///< parent entries
-    PhysAddr frame{};
-    TableDescriptor* next = nullptr; ///< tables made in advance, or that wait for their flush
+    Plain<std::uint32_t> references = 1; ///< parent entries
+    Plain<PhysAddr> frame{};
+    Plain<TableDescriptor*> next = nullptr; ///< tables made in advance, or that wait for their flush
     Promise longest;
-    Entry base{};                ///< what all slots held once
-    std::uint16_t differing = 0; ///< slots that hold something else now
-    std::uint16_t witness = 0;   ///< a slot that last told that the values are not all one
+    Plain<Entry> base{};                ///< what all slots held once
+    Plain<std::uint16_t> differing = 0; ///< slots that hold something else now
+    Plain<std::uint16_t> witness = 0;   ///< a slot that last told that the values are not all one
     /// Bit i: slot i is empty, so all that it maps is free.
     Published<std::uint64_t> free[table_entries / 64]{};
 
     /// Of the tables below this one; null at level 1, which has none. Set before it is linked.
-    Summary* summary = nullptr;
+    Plain<Summary*> summary = nullptr;
 
     std::uint64_t free_word(unsigned word) const { return free[word]; }
     /// Counts that slot `index` holds `now` instead of `old`.

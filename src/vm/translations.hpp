@@ -2,10 +2,10 @@
 // Which CPUs may hold translations of a space: those that a change of it must reach.
 #pragma once
 
+#include "vm/atomic.hpp"
 #include "vm/port.hpp"
 
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstdint>
 
@@ -23,7 +23,7 @@ public:
     void add(unsigned cpu) { word_of(cpu).fetch_or(bit(cpu), std::memory_order_seq_cst); }
     void remove(unsigned cpu) { word_of(cpu).fetch_and(~bit(cpu), std::memory_order_seq_cst); }
     void clear() {
-        for (std::atomic<std::uint64_t>& word : words_) word.store(0, std::memory_order_relaxed);
+        for (Atomic<std::uint64_t>& word : words_) word.store(0, std::memory_order_relaxed);
     }
     /// Becomes the other, word by word.
     void assign(const CpuSet& other) {
@@ -67,8 +67,8 @@ private:
     constexpr explicit CpuSet(std::uint64_t word) : words_{word, word, word, word} {}
     static inline unsigned words_in_use = port::cpu_limit / 64;
     static constexpr std::uint64_t bit(unsigned cpu) { return 1ULL << (cpu % 64); }
-    std::atomic<std::uint64_t>& word_of(unsigned cpu) { return words_[cpu / 64]; }
-    std::array<std::atomic<std::uint64_t>, port::cpu_limit / 64> words_{};
+    Atomic<std::uint64_t>& word_of(unsigned cpu) { return words_[cpu / 64]; }
+    std::array<Atomic<std::uint64_t>, port::cpu_limit / 64> words_{};
 };
 
 /// What a space keeps for the machine's TLBs. The order of events is what makes it right:
@@ -81,7 +81,7 @@ struct Translations {
     std::uint64_t number = 0;
     /// Counts flushes: what a CPU cached at another count, and kept while it ran something else,
     /// must be forgotten before it runs the space again.
-    std::atomic<std::uint64_t> generation{0};
+    Atomic<std::uint64_t> generation{0};
     /// CPUs that run the space, or read its tables without a lock: see Visit.
     CpuSet running;
 };

@@ -13,7 +13,7 @@ void Zone::initialise(Frame* records, FrameNumber first, FrameNumber end) {
     first_ = first;
     end_ = end;
     nonempty_ = 0;
-    for (FrameNumber& head : heads_) head = 0;
+    for (auto& head : heads_) head = 0;
     FrameNumber at = first;
     while (at < end) {
         unsigned order = at == 0 ? order_limit - 1 : static_cast<unsigned>(std::countr_zero(at));

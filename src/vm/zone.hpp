@@ -36,11 +36,11 @@ private:
     void unlink(FrameNumber frame, unsigned order);
 
     SpinLock<Rank::frames> lock_;
-    Frame* records_ = nullptr;
-    FrameNumber first_ = 0;
-    FrameNumber end_ = 0;
-    std::uint32_t nonempty_ = 0;       ///< bit n: heads_[n] is not empty
-    FrameNumber heads_[order_limit]{}; ///< 0: empty, since frame 0 is never free
+    Plain<Frame*> records_ = nullptr;
+    Plain<FrameNumber> first_ = 0;
+    Plain<FrameNumber> end_ = 0;
+    Plain<std::uint32_t> nonempty_ = 0;       ///< bit n: heads_[n] is not empty
+    Plain<FrameNumber> heads_[order_limit]{}; ///< 0: empty, since frame 0 is never free
 };
 
 } // namespace vm

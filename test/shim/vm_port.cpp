@@ -3,6 +3,7 @@
 #include "vm/port.hpp"
 
 #include "shim/machine.hpp"
+#include "vm/atomic.hpp"
 
 #include <atomic>
 #include <cstring>
@@ -66,6 +67,7 @@ void spin_wait() { std::this_thread::yield(); }
 
 void zero_page(void* page) {
     if (reinterpret_cast<std::uintptr_t>(page) % page_size != 0) panic("zero_page not aligned");
+    vm::tell(page, page_size, vm::Step::write);
     std::memset(page, 0, page_size);
 }
 
@@ -74,6 +76,8 @@ void copy_page(void* to, const void* from) {
             page_size !=
         0)
         panic("copy_page not aligned");
+    vm::tell(from, page_size, vm::Step::read);
+    vm::tell(to, page_size, vm::Step::write);
     std::memcpy(to, from, page_size);
 }
 
