@@ -27,8 +27,12 @@ bool handle_fault(const Fault& fault) {
     vm::Resolution resolution = vm::Resolution::forbidden;
     if (fault.kind == FaultKind::page) {
         // Addresses outside the user range are holes to the map: resolve says so itself.
-        resolution = current_process().space().resolve(fault.address, fault.access);
-        if (resolution == vm::Resolution::resolved) return true;
+        Thread& thread = port::current_thread();
+        resolution = thread.process()->space().resolve(fault.address, fault.access);
+        if (resolution == vm::Resolution::resolved) {
+            thread.faults += 1;
+            return true;
+        }
     }
     if (!fault.from_user) return false;
     end_by_fault(fault, resolution);

@@ -98,6 +98,7 @@ void Process::reap_thread(Thread& thread, std::uint32_t code) {
         state->threads.remove(thread);
         state->arenas.give(thread.arena);
         state->ended_time += thread.time;
+        state->ended_faults += thread.faults;
         last = --state->thread_count == 0;
         if (last && !state->ending) {
             state->ending = true;
@@ -172,18 +173,28 @@ abi::ProcessInfo Process::info() {
     info.memory_limit = limits_.memory.limit().value;
     info.handle_limit = limits_.handles;
     if (state->space_open) {
+        const vm::Visit visit(space_.translations());
         const vm::AddressSpace::Counts counts = space_.counts();
         info.anonymous = counts.anonymous;
         info.tables = counts.tables;
-        info.faults = counts.faults;
     }
     info.time = state->ended_time;
+    info.faults = state->ended_faults;
     for (Thread* thread = state->threads.front(); thread != nullptr;
-         thread = state->threads.after(*thread))
+         thread = state->threads.after(*thread)) {
         info.time += time_of(*thread);
+        info.faults += thread->faults;
+    }
     info.exited = state->exited ? 1 : 0;
     info.status = static_cast<std::int32_t>(state->status);
     return info;
+}
+
+std::uint64_t Process::reclaimable_tables() {
+    auto state = state_.lock();
+    if (!state->space_open) return 0;
+    const vm::Visit visit(space_.translations());
+    return space_.counts().reclaimable;
 }
 
 void initialise_processes() {
@@ -195,7 +206,7 @@ PageCount reclaimable_tables() {
     std::uint64_t sum = vm::kernel_space().counts().reclaimable;
     auto list = directory.lock();
     for (Process* process = list->front(); process != nullptr; process = list->after(*process))
-        sum += process->space().counts().reclaimable;
+        sum += process->reclaimable_tables();
     return {sum};
 }
 

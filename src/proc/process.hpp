@@ -62,6 +62,8 @@ public:
     std::size_t query(VirtAddr from, std::span<abi::Run> runs);
     std::optional<abi::Run> nearest(VirtAddr address, abi::Direction direction);
     abi::ProcessInfo info();
+    /// Tables of its map that hold nothing.
+    std::uint64_t reclaimable_tables();
 
     ListHook<Process> directory_hook{}; ///< the directory's, under its lock
 
@@ -75,6 +77,7 @@ private:
         Arenas arenas; ///< of its threads
         List<Thread, &Thread::wait_hook> waiters;
         std::uint64_t ended_time = 0; ///< processor time of threads that were reaped
+        std::uint64_t ended_faults = 0;
         std::uint32_t status = 0;
         bool ending = false;     ///< takes no more threads; `status` stands
         bool space_open = false; ///< the map can be looked at

@@ -85,7 +85,8 @@ public:
     vm::Published<bool> unsettled;           ///< `affinity` changed: it may be where it may not run
     vm::Published<std::uint64_t> time;       ///< nanoseconds run; written by its CPU only
     vm::Published<std::uint64_t> running_since;
-    Error wake_error{}; ///< what `block` returns; written by who claimed it
+    vm::Published<std::uint64_t> faults; ///< resolved; written by itself only
+    Error wake_error{};                  ///< what `block` returns; written by who claimed it
     port::ThreadState machine{};
 
     // ---- its run queue's, under that CPU's lock

@@ -3,6 +3,7 @@
 #include "vm/frames.hpp"
 
 #include "vm/heap.hpp"
+#include "vm/idle.hpp"
 #include "vm/published.hpp"
 #include "vm/table.hpp"
 #include "vm/zone.hpp"
@@ -117,6 +118,7 @@ void initialise_frames(std::span<const PhysRange> usable, Frame* all, std::uint6
     managed = 0;
     zone_count = 0;
     reset_tables();
+    reset_idle();
     reset_heap();
     reset_stacks();
     for (CpuFrames& cpu : cpus) {

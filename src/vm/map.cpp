@@ -40,7 +40,6 @@ Result<void> AddressSpace::place(VirtRange range, Entry entry, bool replace) {
         return entry;
     });
     transaction.commit(released);
-    fold_ends(range);
     return {};
 }
 
@@ -110,19 +109,16 @@ Result<void> AddressSpace::place_window(const WindowRequest& request, VirtAddr a
 
 Result<void> AddressSpace::unmap(VirtRange range) {
     TRY(check(range));
-    {
-        Transaction transaction(*this, range, Detach::yes);
-        const auto mapped = [](Entry entry) { return !entry.empty(); };
-        TRY(transaction.reserve(0, level_max, mapped,
-                                [&] { return transaction.charge_within(mapped); }));
-        std::uint64_t released = 0;
-        transaction.apply(mapped, [&](Entry old, const Spot& where) {
-            released += charge_of(old, where);
-            return Entry::absent();
-        });
-        transaction.commit(released);
-    }
-    fold_ends(range);
+    Transaction transaction(*this, range, Detach::yes);
+    const auto mapped = [](Entry entry) { return !entry.empty(); };
+    TRY(transaction.reserve(0, level_max, mapped,
+                            [&] { return transaction.charge_within(mapped); }));
+    std::uint64_t released = 0;
+    transaction.apply(mapped, [&](Entry old, const Spot& where) {
+        released += charge_of(old, where);
+        return Entry::absent();
+    });
+    transaction.commit(released);
     return {};
 }
 

@@ -3,6 +3,8 @@
 #include "vm/obligations.hpp"
 
 #include "vm/charge.hpp"
+#include "vm/idle.hpp"
+#include "vm/space.hpp"
 
 namespace vm {
 
@@ -18,13 +20,12 @@ namespace {
 /// What a table holds that nobody can reach any more, one entry after the other.
 class Dismantling {
 public:
-    explicit Dismantling(Obligations::Freed& freed) : freed_(freed) {}
+    explicit Dismantling(const AddressSpace& space) : space_(space.translations().number) {}
 
     /// A table with all below it.
     void table(TableDescriptor* table) {
-        freed_.charge += 1;
-        freed_.tables += 1;
-        if (table->idle) freed_.reclaimable += 1;
+        charge_ += 1;
+        forget_idle(*table, space_);
         const auto* const slots = static_cast<const Slot*>(direct(table->frame));
         if (table->level == 1) {
             pages(slots, table->live);
@@ -33,6 +34,8 @@ public:
         }
         free_table(table);
     }
+    /// Of all of them, in pages.
+    std::uint64_t charge() const { return charge_; }
 
 private:
     void entries(const Slot* slots, unsigned live, Level level) {
@@ -60,18 +63,16 @@ private:
                 other(entry, 1);
             }
         }
-        freed_.charge += frames;
-        freed_.anonymous += frames;
+        charge_ += frames;
     }
     void other(Entry entry, Level level) {
-        freed_.charge += charge_of(entry, level);
+        charge_ += charge_of(entry, level);
         const PhysAddr frame = private_frame(entry, level);
-        if (frame.value == 0) return;
-        freed_.anonymous += 1;
-        if (!drop_.take(frame)) release_frame(frame);
+        if (frame.value != 0 && !drop_.take(frame)) release_frame(frame);
     }
 
-    Obligations::Freed& freed_;
+    const std::uint64_t space_;
+    std::uint64_t charge_ = 0;
     FrameDrop drop_;
 };
 
@@ -83,21 +84,20 @@ void Obligations::flush(AddressSpace& space) {
     hull_ = {};
 }
 
-Obligations::Freed Obligations::release() {
+std::uint64_t Obligations::release(const AddressSpace& space) {
     require(hull_.empty(), "freed before the flush");
     while (frames_.value != 0) {
         const PhysAddr frame = frames_;
         frames_ = PhysAddr{std::uint64_t{frame_record(frame).next} << page_bits};
         release_frame(frame);
     }
-    Freed freed{};
-    Dismantling dismantling(freed);
+    Dismantling dismantling(space);
     while (tables_ != nullptr) {
         TableDescriptor* table = tables_;
         tables_ = table->next;
         dismantling.table(table);
     }
-    return freed;
+    return dismantling.charge();
 }
 
 } // namespace vm

@@ -22,14 +22,9 @@ public:
     bool any() const { return frames_.value != 0 || tables_ != nullptr; }
     /// Meets what is owed to the CPUs' TLBs. Under the locks of the changed tables.
     void flush(AddressSpace& space);
-    /// Frees what was replaced. After `flush`, without locks.
-    struct Freed {
-        std::uint64_t charge = 0;    ///< of the dismantled tables and of what stood in them, pages
-        std::uint64_t anonymous = 0; ///< private frames
-        std::uint64_t tables = 0;
-        std::uint64_t reclaimable = 0; ///< of the tables, those that were idle
-    };
-    Freed release();
+    /// Frees what was replaced, and gives the charge of the dismantled tables and of what stood in
+    /// them, in pages. After `flush`, without locks.
+    std::uint64_t release(const AddressSpace& space);
 
 private:
     VirtRange hull_{}; ///< of all that must be flushed

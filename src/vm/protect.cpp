@@ -85,7 +85,7 @@ Result<void> transform(AddressSpace& space, VirtRange range, Admit admit, Change
 
 Result<void> AddressSpace::protect(VirtRange range, Access access) {
     TRY(check(range));
-    TRY(transform<true>(
+    return transform<true>(
         *this, range,
         [&](Entry old) -> Result<void> {
             if (!old.intent().ceiling.allows(access)) return Error::not_permitted;
@@ -95,16 +95,12 @@ Result<void> AddressSpace::protect(VirtRange range, Access access) {
                 return Error::not_permitted;
             return {};
         },
-        [&](Entry old, Level level) { return with_access(old, level, access, kernel_); }));
-    fold_ends(range);
-    return {};
+        [&](Entry old, Level level) { return with_access(old, level, access, kernel_); });
 }
 
 Result<void> AddressSpace::discard(VirtRange range) {
     TRY(check(range));
-    TRY(transform<false>(*this, range, [](Entry) -> Result<void> { return {}; }, without_page));
-    fold_ends(range);
-    return {};
+    return transform<false>(*this, range, [](Entry) -> Result<void> { return {}; }, without_page);
 }
 
 } // namespace vm

@@ -89,9 +89,7 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool fo
 Resolution AddressSpace::resolve(VirtAddr address, FaultAccess access) {
     if (address < range_.start || range_.end <= address) return Resolution::hole;
     const VirtAddr page{align_down(address.value, page_size)};
-    const Resolution resolution = resolve_page(page, access, false);
-    if (resolution == Resolution::resolved) faults_.fetch_add(1, std::memory_order_relaxed);
-    return resolution;
+    return resolve_page(page, access, false);
 }
 
 Result<void> AddressSpace::populate(VirtRange range) {

@@ -38,7 +38,6 @@ Result<void> AddressSpace::create() {
     }
     root_ = (*root)->frame;
     translations_.number = last_number.fetch_add(1, std::memory_order_relaxed) + 1;
-    tables_.store(root_pages(), std::memory_order_relaxed);
     // The upper half is the kernel's, in every root: neither counted here nor ever free.
     copy_kernel_half(kernel.root_, root_);
     if (port::mirrored_roots()) copy_kernel_half(kernel.user_root(), user_root());
@@ -48,16 +47,11 @@ Result<void> AddressSpace::create() {
 
 namespace {
 
-struct Adopted {
-    std::uint64_t tables = 0;
-    std::uint64_t empty = 0;
-};
-
-/// Gives descriptors to the tables that boot made within `range`.
-Result<Adopted> adopt_tables(PhysAddr frame, Level level, VirtAddr base, VirtRange range) {
-    const TableDescriptor* descriptor = TRY(adopt_table(frame, level));
-    Adopted sum{1, descriptor->idle ? 1U : 0U};
-    if (level == 1) return sum;
+/// Gives descriptors to the tables that boot made within `range`; how many.
+Result<std::uint64_t> adopt_tables(PhysAddr frame, Level level, VirtAddr base, VirtRange range) {
+    TRY(adopt_table(frame, level));
+    std::uint64_t tables = 1;
+    if (level == 1) return tables;
     const TableRef table = table_at(frame, level, base);
     const unsigned last = table.index_of(range.end - 1);
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
@@ -65,13 +59,10 @@ Result<Adopted> adopt_tables(PhysAddr frame, Level level, VirtAddr base, VirtRan
         if (!entry.is_table(level)) continue;
         const VirtAddr start = table.address_of(index);
         const VirtAddr end = start + level_size(level);
-        const Adopted below =
-            TRY(adopt_tables(entry.frame(), level - 1, start,
-                             {std::max(start, range.start), std::min(end, range.end)}));
-        sum.tables += below.tables;
-        sum.empty += below.empty;
+        tables += TRY(adopt_tables(entry.frame(), level - 1, start,
+                                   {std::max(start, range.start), std::min(end, range.end)}));
     }
-    return sum;
+    return tables;
 }
 
 } // namespace
@@ -82,11 +73,8 @@ Result<void> AddressSpace::adopt_kernel(PhysAddr root, unsigned levels, VirtRang
     kernel_ = true;
     range_ = range;
     account_.reset();
-    anonymous_.store(0, std::memory_order_relaxed);
-    const Adopted adopted = TRY(adopt_tables(root, levels, top_base(), range));
-    tables_.store(adopted.tables, std::memory_order_relaxed);
-    reclaimable_.store(adopted.empty, std::memory_order_relaxed);
-    TRY(account_.charge({adopted.tables}));
+    const std::uint64_t tables = TRY(adopt_tables(root, levels, top_base(), range));
+    TRY(account_.charge({tables}));
     return {};
 }
 
@@ -102,7 +90,6 @@ void AddressSpace::destroy() {
     transaction.commit(released);
     free_root(frame_record(root_).table);
     root_ = PhysAddr{};
-    tables_.store(0, std::memory_order_relaxed);
     account_.settle();
 }
 
@@ -113,9 +100,34 @@ Result<void> AddressSpace::check(VirtRange range) const {
     return {};
 }
 
+namespace {
+
+/// Adds what `table` and the tables below it hold within `range`.
+void add_counts(const TableRef& table, VirtRange range, AddressSpace::Counts& counts) {
+    const TableDescriptor& descriptor = *table.descriptor;
+    ++counts.tables;
+    counts.anonymous += descriptor.frames;
+    if (descriptor.idle) ++counts.reclaimable;
+    if (descriptor.idle || table.level == 1) return;
+    const unsigned last = table.index_of(range.end - 1);
+    for (unsigned index = table.index_of(range.start); index <= last; ++index) {
+        const Entry entry = table.slots[index].load();
+        if (!entry.is_table(table.level)) continue;
+        const VirtAddr start = table.address_of(index);
+        const VirtAddr end = start + level_size(table.level);
+        add_counts(table.below(entry, index),
+                   {std::max(start, range.start), std::min(end, range.end)}, counts);
+    }
+}
+
+} // namespace
+
 AddressSpace::Counts AddressSpace::counts() const {
-    return {anonymous_.load(std::memory_order_relaxed), tables_.load(std::memory_order_relaxed),
-            faults_.load(std::memory_order_relaxed), reclaimable_.load(std::memory_order_relaxed)};
+    Counts counts{};
+    if (root() == PhysAddr{}) return counts;
+    add_counts(table_at(root_, levels_, top_base()), range_, counts);
+    if (!kernel_) counts.tables += root_pages() - 1;
+    return counts;
 }
 
 } // namespace vm

@@ -145,12 +145,13 @@ public:
     Account& account() { return account_; }
     const Account& account() const { return account_; }
 
-    /// Counts kept for `free`, `ps` and tests.
+    /// For `free`, `ps` and tests: summed up from the tables' descriptors, so that no count is kept
+    /// that all CPUs would write. Exact while nobody changes the space. The caller is in
+    /// `translations().running`.
     struct Counts {
-        std::uint64_t anonymous;   ///< private frames held
-        std::uint64_t tables;      ///< pages of the paging structure, the root included
-        std::uint64_t faults;      ///< resolved
-        std::uint64_t reclaimable; ///< of the tables, those that one entry could stand for
+        std::uint64_t anonymous = 0;   ///< private frames held
+        std::uint64_t tables = 0;      ///< pages of the paging structure, the root included
+        std::uint64_t reclaimable = 0; ///< of the tables, those that one entry could stand for
     };
     Counts counts() const;
 
@@ -168,16 +169,9 @@ private:
     /// A hole for what is asked, within the arena first.
     Result<VirtAddr> hole_for(const MapRequest& request, std::uint64_t alignment) const;
     Result<void> place_window(const WindowRequest& request, VirtAddr at);
-    /// Idle tables that a space keeps for reuse, so that what is done again and again to one page
-    /// makes and frees none; more are folded at once.
-    static constexpr std::uint64_t idle_limit = 8;
-    bool keeps_too_many() const {
-        return reclaimable_.load(std::memory_order_relaxed) > idle_limit;
-    }
-    /// Folds the idle tables above a range's ends, after a change of it, when too many are kept.
+    /// Folds the idle tables above a range's ends, after a change of it that left too many.
     /// Without locks.
     void fold_ends(VirtRange range) {
-        if (!keeps_too_many()) return;
         fold_above(range.start);
         fold_above(range.end - 1);
     }
@@ -191,10 +185,6 @@ private:
     VirtRange range_{};
     Account account_{};
     mutable Translations translations_;
-    Atomic<std::uint64_t> anonymous_{0};
-    Atomic<std::uint64_t> tables_{0};
-    Atomic<std::uint64_t> faults_{0};
-    Atomic<std::uint64_t> reclaimable_{0};
 };
 
 /// The kernel's own address space. Its upper half stands in every user root.

@@ -44,13 +44,16 @@ struct alignas(64) TableDescriptor {
     Atomic<bool> stale{false}; ///< unlinked: whoever waited for the lock starts again
     /// All slots hold one value that one entry of the parent could say as well: see `holds_only`.
     Published<bool> idle;
+    Plain<std::uint16_t> witness = 0;    ///< a slot that last told that the values are not all one
+    Published<std::uint32_t> frames;     ///< private frames that its entries hold
     Plain<std::uint32_t> references = 1; ///< parent entries
+    Plain<std::uint16_t> differing = 0;  ///< slots that hold something else than `base` now
+    Plain<std::uint16_t> kept_by = 0;    ///< for src/vm/idle.hpp
+    Plain<Entry> base{};                 ///< what all slots held once
     Plain<PhysAddr> frame{};
-    Plain<TableDescriptor*> next = nullptr; ///< tables made in advance, or that wait for their flush
+    Plain<TableDescriptor*> next =
+        nullptr; ///< tables made in advance, or that wait for their flush
     Promise longest;
-    Plain<Entry> base{};                ///< what all slots held once
-    Plain<std::uint16_t> differing = 0; ///< slots that hold something else now
-    Plain<std::uint16_t> witness = 0;   ///< a slot that last told that the values are not all one
     /// Bit i: slot i is empty, so all that it maps is free.
     Published<std::uint64_t> free[table_entries / 64]{};
 

@@ -174,7 +174,6 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     const Entry link = Entry::table(made->frame, !space_.kernel_);
     table.slots[index].store(link);
     table.descriptor->count(index, entry, link);
-    space_.tables_.fetch_add(1, std::memory_order_relaxed);
     return child;
 }
 
@@ -199,7 +198,7 @@ void Transaction::unlink(const TableRef& table, unsigned index, Entry old, Entry
 
 bool Transaction::folds(const TableRef& child, const Spot& where) const {
     return child.descriptor->idle && !(space_.kernel_ && where.level == space_.levels_) &&
-           (where.whole || space_.keeps_too_many());
+           (where.whole || keeps_too_many_);
 }
 
 void Transaction::fold_below(const TableRef& table, unsigned index, Entry link, const Spot& where) {
@@ -221,17 +220,8 @@ bool Transaction::fold() {
     fold_below(top_, index, link, where);
     finish(top_, index, index, index);
     applied_ = true;
+    keeps_too_many_ = false; // whoever folds goes on to what became idle above
     return true;
-}
-
-std::uint64_t Transaction::free_replaced() {
-    const auto freed = obligations_.release();
-    if (freed.tables != 0) {
-        space_.anonymous_.fetch_sub(freed.anonymous, std::memory_order_relaxed);
-        space_.tables_.fetch_sub(freed.tables, std::memory_order_relaxed);
-        space_.reclaimable_.fetch_sub(freed.reclaimable, std::memory_order_relaxed);
-    }
-    return freed.charge;
 }
 
 void Transaction::commit(std::uint64_t released, Freeing freeing) {
@@ -244,16 +234,14 @@ void Transaction::commit(std::uint64_t released, Freeing freeing) {
     // Under the locks: who maps the range next must not meet translations of what was there.
     obligations_.flush(space_);
     const bool early = freeing == Freeing::under_locks || freeing_ == Freeing::under_locks;
-    if (early && obligations_.any()) released += free_replaced();
+    if (early && obligations_.any()) released += obligations_.release(space_);
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
-    if (anonymous_ != 0) {
-        space_.anonymous_.fetch_add(static_cast<std::uint64_t>(anonymous_),
-                                    std::memory_order_relaxed);
-    }
-    if (obligations_.any()) released += free_replaced();
+    if (obligations_.any()) released += obligations_.release(space_);
     released -= kept_;
     if (released != 0) space_.account_.release({released});
+    if (keeps_too_many_) [[unlikely]]
+        space_.fold_ends(range_);
 }
 
 } // namespace vm

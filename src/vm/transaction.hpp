@@ -11,6 +11,7 @@
 #pragma once
 
 #include "vm/charge.hpp"
+#include "vm/idle.hpp"
 #include "vm/obligations.hpp"
 #include "vm/space.hpp"
 #include "vm/table.hpp"
@@ -130,8 +131,6 @@ private:
     bool detaches(const Spot& where) const { return detach_ == Detach::yes && where.whole; }
     /// Tables needed below one entry of a table at `level` to give `range` entries of its own.
     std::uint64_t tables_below(Level level, VirtRange range) const;
-    /// Frees what was replaced; gives the charge of the tables among it and of all in them.
-    std::uint64_t free_replaced();
     /// Charges what `spent` pages of the surplus leave of `pages`.
     Result<void> charge_beyond(std::uint64_t spent, std::uint64_t pages);
     Result<void> make_tables(std::uint64_t count);
@@ -168,8 +167,8 @@ private:
     TableRef top_{};
     Level leaf_level_ = level_max;
     bool applied_ = false;
-    bool freed_ = false;                  ///< an entry became empty
-    std::int64_t anonymous_ = 0;          ///< private frames gained or lost
+    bool freed_ = false;          ///< an entry became empty
+    bool keeps_too_many_ = false; ///< a table became idle, and this CPU has left a few already
     TableDescriptor* reserved_ = nullptr; ///< chained through `next`
     std::uint64_t charged_ = 0;           ///< to be given back if nothing is applied
     std::uint64_t kept_ = 0;              ///< of the charge of what leaves: stays for what comes
@@ -197,11 +196,13 @@ inline void Transaction::put(const TableRef& table, unsigned index, Entry old, E
     const PhysAddr before = private_frame(old, table.level);
     const PhysAddr after = private_frame(now, table.level);
     if (before != after) {
+        std::uint32_t frames = table.descriptor->frames;
         if (before.value != 0) {
             obligations_.own_frame(before);
-            --anonymous_;
+            --frames;
         }
-        if (after.value != 0) ++anonymous_;
+        if (after.value != 0) ++frames;
+        table.descriptor->frames = frames;
     }
     table.descriptor->count(index, old, now);
     freed_ = freed_ || now.empty();
@@ -214,9 +215,9 @@ inline void Transaction::note_idle(const TableRef& table, Entry latest) {
     if (idle == descriptor.idle) return;
     descriptor.idle = idle;
     if (idle) {
-        space_.reclaimable_.fetch_add(1, std::memory_order_relaxed);
+        keeps_too_many_ |= keep_idle(descriptor, space_.translations_.number);
     } else {
-        space_.reclaimable_.fetch_sub(1, std::memory_order_relaxed);
+        forget_idle(descriptor, space_.translations_.number);
     }
 }
 

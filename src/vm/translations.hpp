@@ -72,16 +72,14 @@ private:
 };
 
 /// What a space keeps for the machine's TLBs. The order of events is what makes it right:
-///   a CPU that begins to run the space   adds itself, then reads `generation`, then loads the root
-///   a CPU that changed the space         has changed the entries, adds to `generation`, then
+///   a CPU that begins to run the space   adds itself, then loads the root
+///   a CPU that changed the space         has changed the entries, then, behind a full barrier,
 ///                                        reads `running`
-/// so that of the two at least one sees the other.
+/// so that of the two at least one sees the other. A CPU that loads another root forgets what it
+/// had cached of this one (PCIDs are not used), so nobody counts the flushes that it missed since.
 struct Translations {
     /// Names the space's translations; never used again.
     std::uint64_t number = 0;
-    /// Counts flushes: what a CPU cached at another count, and kept while it ran something else,
-    /// must be forgotten before it runs the space again.
-    Atomic<std::uint64_t> generation{0};
     /// CPUs that run the space, or read its tables without a lock: see Visit.
     CpuSet running;
 };

@@ -92,6 +92,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
     if (descriptor.lock.locked()) truth.problem = "a table is locked";
     FreeRuns runs;
     unsigned live = 0;
+    unsigned frames = 0;
     for (unsigned index = 0; index < table_entries; ++index) {
         const VirtAddr start = table.address_of(index);
         const std::uint64_t pages = level_pages(table.level);
@@ -115,12 +116,16 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
                 truth.problem = "a table promises less than one below it";
         } else {
             truth.charge += charge_of(entry, table.level);
-            if (private_frame(entry, table.level).value != 0) ++truth.anonymous;
+            if (private_frame(entry, table.level).value != 0) ++frames;
             runs.append(FreeRuns::uniform(pages, entry.empty()));
         }
     }
     if (!top && live != descriptor.live) truth.problem = "the live count is wrong";
     if (!top) examine_idleness(table, truth);
+    if (frames != descriptor.frames) truth.problem = "a table's count of private frames is wrong";
+    if (!descriptor.idle && descriptor.kept_by != 0)
+        truth.problem = "a table in use counts as idle";
+    truth.anonymous += frames;
     if (!top && descriptor.longest.pages() < runs.longest)
         truth.problem = "a table promises less than it has free";
     if (exact && !top && descriptor.longest.pages() != runs.longest)

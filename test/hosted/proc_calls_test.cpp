@@ -153,6 +153,37 @@ TEST_CASE("proc: figures are told as far as the caller has room") {
     });
 }
 
+TEST_CASE("proc: resolved faults are counted, those of ended threads too") {
+    Booted booted;
+    booted.run([] {
+        const auto faults = [] {
+            ask(SystemCall::process_info, 0, init_data.value, 4096);
+            return get<abi::ProcessInfo>(init_data).faults;
+        };
+        constexpr std::uint64_t pages = 5;
+        const std::uint64_t memory =
+            ask(SystemCall::map, 0, 2 * pages * page_size, abi::access_read | abi::access_write)
+                .value;
+        const auto touch = [](std::uint64_t start) {
+            for (std::uint64_t n = 0; n < pages; ++n)
+                put(VirtAddr{start + n * page_size}, std::uint64_t{1});
+        };
+        faults();
+        const std::uint64_t before = faults();
+        touch(memory);
+        CHECK(faults() - before == pages);
+        touch(memory);
+        CHECK(faults() - before == pages);
+        const Answer thread = start_thread([&] {
+            touch(memory + pages * page_size);
+            ask(SystemCall::thread_exit, 0);
+        });
+        REQUIRE(thread.ok());
+        REQUIRE(ask(SystemCall::thread_join, thread.value).ok());
+        CHECK(faults() - before == 2 * pages);
+    });
+}
+
 TEST_CASE("proc: the console's calls") {
     Booted booted;
     booted.run([] {

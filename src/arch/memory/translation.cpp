@@ -110,7 +110,7 @@ using namespace arch;
 void flush(const FlushRequest& request) {
     const CpuArea& area = this_cpu();
     Translations& translations = request.space->translations();
-    translations.generation.fetch_add(1, std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst); // see Translations
     // The kernel's half is cached whatever is loaded; a space that is not loaded isn't cached.
     const bool kernel = request.space->is_kernel();
     if (kernel || area.translations == &translations) flush_here(request.range, kernel);
