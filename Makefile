@@ -83,8 +83,8 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all deps iso run usb gdb test model test-hosted test-guest test-long coverage bench bench-check \
-    profile lint check-reproducible format help clean
+.PHONY: all deps iso run usb gdb test model test-hosted test-guest test-long coverage bench bench-hosted \
+    bench-check profile lint check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
 
@@ -136,8 +136,13 @@ coverage: $(build)/hosted/coverage/tests ## lines of src/vm and src/proc that th
 bench: all ## the guest benchmark: build/bench/guest.tsv
 	@tools/run_bench.py $(build)/kernel/tabula.elf $(build)/boot.tar $(build)/bench/guest.tsv
 
-bench-check: bench ## the figures against bench/baseline.tsv: none more than 2 % up
-	@tools/check_bench.py bench/baseline.tsv $(build)/bench/guest.tsv
+bench-hosted: $(build)/bench/hosted ## lines, locks, entry writes and flushes per operation: build/bench/hosted.tsv
+	@$< > $(build)/bench/hosted.tsv.new && mv $(build)/bench/hosted.tsv.new $(build)/bench/hosted.tsv
+	@expand -t 40 $(build)/bench/hosted.tsv
+
+bench-check: bench bench-hosted ## the figures against bench/*baseline.tsv: none more than 2 % up
+	@status=0; tools/check_bench.py bench/baseline.tsv $(build)/bench/guest.tsv || status=1; \
+	    tools/check_bench.py bench/hosted-baseline.tsv $(build)/bench/hosted.tsv || status=1; exit $$status
 
 $(build)/profile/plugin.so: tools/profile_plugin.cpp | deps
 	@mkdir -p $(@D)
@@ -267,6 +272,17 @@ $(build)/hosted/$1/tests: $(call hosted_objects,$1)
 endef
 $(foreach variant,$(hosted_variants),$(eval $(call hosted_rules,$(variant))))
 
+# ---- what the hosted benchmark is made of: the plain variant without the test framework -----------
+
+hosted_bench_sources := $(call find_sources,test/bench)
+hosted_bench_objects := $(hosted_bench_sources:%=$(build)/hosted/plain/%.o) \
+    $(filter-out %/test/shim/check.cpp.o %_test.cpp.o %/test/hosted/main.cpp.o $(build)/hosted/plain/test/fuzz/%, \
+    $(call hosted_objects,plain))
+$(build)/bench/hosted: $(hosted_bench_objects)
+	@mkdir -p $(@D)
+	@echo "  link     $@"
+	@$(CXX) $(hosted_flags) -o $@ $^
+
 # ---- fuzz targets --------------------------------------------------------------------------------
 
 include test/fuzz/rules.mk
@@ -294,4 +310,5 @@ $(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)
 
 -include $(patsubst %.o,%.d,$(filter %.o,$(kernel_objects) $(user_objects)))
 -include $(foreach variant,$(hosted_variants),$(patsubst %.o,%.d,$(call hosted_objects,$(variant))))
+-include $(patsubst %.o,%.d,$(hosted_bench_objects))
 -include $(header_checks:.ok=.d)

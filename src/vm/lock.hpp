@@ -42,6 +42,12 @@ struct HeldRanks {
 };
 HeldRanks& held_ranks();
 
+#ifdef TABULA_HOSTED
+/// Called when a lock was taken. Set while one thread runs only.
+using LockWatcher = void (*)(const volatile void* lock);
+inline constinit LockWatcher lock_watcher = nullptr;
+#endif
+
 /// A test-and-set lock. Interrupts are off in the kernel, so a holder is never preempted; who waits
 /// still answers other CPUs' flushes, since the holder may wait for that answer.
 template <Rank rank>
@@ -52,10 +58,12 @@ public:
         while (word_.exchange(1, std::memory_order_acquire) != 0) {
             while (word_.load(std::memory_order_relaxed) != 0) port::spin_wait();
         }
+        tell_taken();
     }
     [[nodiscard]] bool try_lock() {
         if (word_.exchange(1, std::memory_order_acquire) != 0) return false;
         enter();
+        tell_taken();
         return true;
     }
     void unlock() {
@@ -73,6 +81,11 @@ private:
         require((held.mask & forbidden) == 0, "lock taken out of rank");
         held.mask |= bit;
         if constexpr (rank == Rank::table) ++held.tables;
+    }
+    void tell_taken() const {
+#ifdef TABULA_HOSTED
+        if (lock_watcher != nullptr) lock_watcher(&word_);
+#endif
     }
     static void leave() {
         if constexpr (!check_ranks) return;

@@ -2,6 +2,7 @@
 // vm::port for the modelled machine.
 #include "vm/port.hpp"
 
+#include "shim/lines.hpp"
 #include "shim/machine.hpp"
 #include "vm/atomic.hpp"
 
@@ -82,6 +83,8 @@ void copy_page(void* to, const void* from) {
 }
 
 void flush(const FlushRequest& request) {
+    shim::count_flush(request);
+    const shim::PausedLines paused;
     shim::Machine& machine = shim::Machine::current();
     const bool kernel = request.space->is_kernel();
     if (!request.range.start.page_aligned() || !request.range.end.page_aligned())
