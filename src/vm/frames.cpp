@@ -106,7 +106,7 @@ void mark_freed(CpuFrames& cpu, FrameNumber frame, unsigned order) {
     require(record.kind > FrameKind::free && record.order == order, "a frame was freed twice");
     count(cpu, record.kind, -(std::int64_t{1} << order));
     record.kind = FrameKind::free;
-    record.order = unlisted_order;
+    record.order = no_order;
     record.table = nullptr;
     record.index = 0;
 }

@@ -23,8 +23,11 @@ inline constexpr unsigned frame_kind_count = 7;
 struct Frame {
     Atomic<std::uint32_t> references{0}; ///< users of an allocated frame
     Plain<FrameKind> kind{};
-    Plain<std::uint8_t> order = 0; ///< of the free or allocated block that this frame heads
-    std::uint16_t flags = 0;
+    Plain<std::uint8_t> order = 0; ///< of the allocated block that this frame heads
+    /// Order + 1 of the block that this frame heads in its zone's free lists; 0: in none. Written
+    /// and read under the zone's lock, where a neighbour's `kind` and `order` may be changing.
+    Plain<std::uint8_t> listed = 0;
+    std::uint8_t unused = 0;
     Plain<TableDescriptor*> table = nullptr; ///< of a table
     Plain<std::uint64_t> index = 0;          ///< of a cached page: its index in its object
     Plain<std::uint32_t> next = 0;           ///< frame numbers: free lists, pending frees
@@ -43,8 +46,8 @@ static_assert(offsetof(Frame, order) == offsetof(Frame, kind) + 1);
 
 /// Blocks are of 2^order frames; 18 is 1 GiB.
 inline constexpr unsigned order_limit = 19;
-/// In Frame::order: free, but in no buddy list (in a CPU's cache, or on its way).
-inline constexpr std::uint8_t unlisted_order = 0xff;
+/// In Frame::order: free.
+inline constexpr std::uint8_t no_order = 0xff;
 
 /// Takes memory into use. `records`: one Frame for each frame number below `count`, zeroed and
 /// backed at least where `usable` says that memory is. Called once, before anything else here, on
@@ -103,7 +106,7 @@ inline bool FrameDrop::take(PhysAddr frame) {
     }
     frames_ |= 1ULL << (number % 64);
     record.kind = FrameKind::free;
-    record.order = unlisted_order;
+    record.order = no_order;
     return true;
 }
 /// Whether the address is memory that the allocator manages.

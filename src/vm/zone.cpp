@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Buddy allocation: a block of 2^n frames is aligned to its size, its buddy is the other half of
-// the block of 2^(n+1). A record says "free, of order n" exactly for the heads of listed blocks.
+// the block of 2^(n+1). A record says that it is listed, of order n, exactly for the heads of
+// listed blocks.
 #include "vm/zone.hpp"
 
 #include <algorithm>
@@ -27,7 +28,8 @@ void Zone::initialise(Frame* records, FrameNumber first, FrameNumber end) {
 void Zone::push(FrameNumber frame, unsigned order) {
     Frame& record = records_[frame];
     record.kind = FrameKind::free;
-    record.order = static_cast<std::uint8_t>(order);
+    record.order = no_order;
+    record.listed = static_cast<std::uint8_t>(order + 1);
     record.previous = 0;
     record.next = heads_[order];
     if (record.next != 0) records_[record.next].previous = frame;
@@ -44,7 +46,7 @@ void Zone::unlink(FrameNumber frame, unsigned order) {
         if (record.next == 0) nonempty_ &= ~(1U << order);
     }
     if (record.next != 0) records_[record.next].previous = record.previous;
-    record.order = unlisted_order;
+    record.listed = 0;
 }
 
 FrameNumber Zone::take_locked(unsigned order) {
@@ -64,8 +66,7 @@ void Zone::give_locked(FrameNumber frame, unsigned order) {
     while (order + 1 < order_limit) {
         const FrameNumber buddy = frame ^ (FrameNumber{1} << order);
         if (buddy < first_ || buddy >= end_ || end_ - buddy < (FrameNumber{1} << order)) break;
-        const Frame& record = records_[buddy];
-        if (record.kind != FrameKind::free || record.order != order) break;
+        if (records_[buddy].listed != order + 1) break;
         unlink(buddy, order);
         frame &= buddy;
         ++order;
