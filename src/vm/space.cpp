@@ -74,6 +74,7 @@ Result<void> AddressSpace::adopt_kernel(PhysAddr root, unsigned levels, VirtRang
     range_ = range;
     account_.reset();
     const std::uint64_t tables = TRY(adopt_tables(root, levels, top_base(), range));
+    frame_record(root).table->idle = false; // a root stays
     TRY(account_.charge({tables}));
     return {};
 }
