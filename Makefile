@@ -39,6 +39,10 @@ kernel_flags := $(freestanding_flags) -mno-red-zone -mgeneral-regs-only -mcmodel
     -fstack-protector-strong -mstack-protector-guard=global -DTABULA_KERNEL=1 \
     -DTABULA_VERSION='"$(version)"'
 kernel_warnings := $(warnings) -Wframe-larger-than=1024
+# The debug kernel checks lock ranks, undefined behaviour (which traps: it needs no library) and, when a
+# process ends and when memory_info is called, the map against its entries.
+kernel_debug_flags := -DTABULA_DEBUG=1 -fsanitize=undefined -fsanitize-undefined-trap-on-error \
+    -Wframe-larger-than=2048
 kernel_link_flags := -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--orphan-handling=error \
     -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--build-id=none -Wl,--no-warn-rwx-segments -T linker.ld
 
@@ -54,6 +58,8 @@ program_link_flags = $(if $(filter $1,$(fixed_address_programs)),-static -no-pie
 hosted_flags := $(common_flags) -I. -Itest -O1 -pthread -D_GLIBCXX_ASSERTIONS -DTABULA_HOSTED=1
 sanitizer_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 coverage_flags := --coverage
+# The fences that it does not understand only order what is atomic.
+tsan_flags := -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer
 
 # ---- sources -------------------------------------------------------------------------------------
 
@@ -62,7 +68,9 @@ find_assembly = $(sort $(shell find $1 -name '*.S' 2>/dev/null))
 
 kernel_directories := src/lib src/abi src/vm src/proc src/arch
 kernel_sources := $(call find_sources,$(kernel_directories)) $(call find_assembly,$(kernel_directories))
-kernel_objects := $(kernel_sources:%=$(build)/kernel/%.o)
+kernel_variants := kernel kernel-debug
+kernel_variant_objects = $(kernel_sources:%=$(build)/$1/%.o)
+kernel_objects := $(call kernel_variant_objects,kernel)
 
 lib_sources := $(call find_sources,src/lib)
 user_lib_sources := $(lib_sources) $(call find_sources,user/lib) $(call find_assembly,user/lib)
@@ -72,21 +80,29 @@ program_objects = $(patsubst %,$(build)/user/obj/%.o,$(call find_sources,user/$1
 user_objects := $(user_lib_objects) $(foreach program,$(programs),$(call program_objects,$(program)))
 archive_files := $(sort $(shell find user/files -type f 2>/dev/null))
 
-hosted_sources := test/hosted/main.cpp $(sort $(wildcard test/hosted/*_test.cpp)) \
+hosted_sources := test/hosted/main.cpp $(sort $(wildcard test/hosted/*_test.cpp test/parallel/*_test.cpp)) \
     $(filter-out test/fuzz/entry.cpp,$(sort $(wildcard test/fuzz/*.cpp))) \
     $(call find_sources,test/shim) $(filter-out src/lib/freestanding.cpp,$(lib_sources)) \
     $(call find_sources,src/vm src/proc)
-hosted_variants := plain sanitized coverage
-hosted_objects = $(hosted_sources:%=$(build)/hosted/$1/%.o)
+tsan_lib := elf.cpp elf_plan.cpp format.cpp ustar.cpp
+# ThreadSanitizer watches the suites that have threads, and what they use.
+tsan_sources := test/hosted/main.cpp $(sort $(wildcard test/parallel/*_test.cpp)) \
+    $(filter-out test/shim/usb_% test/shim/xhci_% test/shim/map_model.cpp,$(call find_sources,test/shim)) \
+    $(call find_sources,src/vm src/proc) $(addprefix src/lib/,$(tsan_lib))
+hosted_variants := plain sanitized coverage tsan
+variant_sources = $(or $($1_sources),$(hosted_sources))
+hosted_objects = $(patsubst %,$(build)/hosted/$1/%.o,$(call variant_sources,$1))
 
 headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all deps iso run usb gdb test model test-hosted test-guest test-long coverage bench bench-hosted \
-    bench-check profile lint check-reproducible format help clean
+.PHONY: all kernel-debug deps iso run usb gdb test model test-hosted test-guest test-long coverage bench \
+    bench-hosted bench-check profile lint check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
+
+kernel-debug: $(build)/kernel-debug/tabula.elf ## the kernel that checks itself: build/kernel-debug/tabula.elf
 
 deps: ## the Debian packages of tools/packages.txt, installed where missing
 	@tools/install_packages.sh
@@ -111,23 +127,25 @@ test: | deps ## test-hosted, model and test-guest, and the total
 	@status=0; $(MAKE) --no-print-directory test-hosted || status=1; \
 	    $(MAKE) --no-print-directory model || status=1; \
 	    $(MAKE) --no-print-directory test-guest || status=1; \
-	    tools/total.py $(results) hosted hosted-sanitized tools model guest || status=1; exit $$status
+	    tools/total.py $(results) hosted hosted-sanitized hosted-tsan tools model guest || status=1; exit $$status
 
-test-hosted: $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests ## the unit tests, plain and under ASan and UBSan, and those of the tools
+test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/tests) ## the unit tests, plain and under ASan, UBSan and TSan, and those of the tools
 	@status=0; tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
-	    hosted-sanitized=$(build)/hosted/sanitized/tests || status=1; \
+	    hosted-sanitized=$(build)/hosted/sanitized/tests \
+	    hosted-tsan=$(build)/hosted/tsan/tests || status=1; \
 	    test/tools/run.py $(results) || status=1; exit $$status
 
 model: | deps ## the map's locking protocol, searched in all interleavings; and broken, rule by rule
 	@test/model/run.py --results $(results)
 
-test-guest: all $(build)/tabula.iso ## the kernel and the image in QEMU
+test-guest: all kernel-debug $(build)/tabula.iso ## the kernel and the image in QEMU
 	@test/guest/run.py --results $(results)/guest.tsv
 
-test-long: all $(build)/tabula.iso $(build)/hosted/sanitized/tests ## what takes longer than `test` may
-	@TABULA_LONG=1 tools/run_hosted.py $(results) long-sanitized=$(build)/hosted/sanitized/tests
+test-long: all kernel-debug $(build)/tabula.iso $(build)/hosted/sanitized/tests $(build)/hosted/tsan/tests ## what takes longer than `test` may
+	@TABULA_LONG=1 tools/run_hosted.py $(results) long-sanitized=$(build)/hosted/sanitized/tests \
+	    long-tsan=$(build)/hosted/tsan/tests
 	@test/guest/run.py --long --results $(results)/long-guest.tsv
-	@tools/total.py $(results) long-sanitized long-guest
+	@tools/total.py $(results) long-sanitized long-tsan long-guest
 
 coverage_minimum := 85
 coverage: $(build)/hosted/coverage/tests ## lines of src/vm and src/proc that the unit tests run (at least 85 %)
@@ -163,11 +181,13 @@ $(filter-out deps help clean,$(MAKECMDGOALS)): | deps
 
 # Objects depend on the flags they were compiled with, not on this whole file.
 flags_kernel := $(kernel_flags) $(kernel_warnings)
+flags_kernel-debug := $(flags_kernel) $(kernel_debug_flags)
 flags_user := $(user_flags) $(user_warnings)
 flags_plain := $(hosted_flags) $(warnings)
 flags_sanitized := $(flags_plain) $(sanitizer_flags)
 flags_coverage := $(flags_plain) $(coverage_flags)
-$(addprefix $(build)/flags.,kernel user $(hosted_variants)): $(build)/flags.%: FORCE
+flags_tsan := $(flags_plain) $(tsan_flags)
+$(addprefix $(build)/flags.,user $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','"'"',$(flags_$*))' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -176,44 +196,50 @@ FORCE:
 
 # ---- kernel --------------------------------------------------------------------------------------
 
-$(build)/kernel/%.cpp.o: %.cpp $(build)/flags.kernel | deps
-	@mkdir -p $(@D)
-	@echo "  kernel   $<"
-	@$(CXX) $(kernel_flags) $(kernel_warnings) -MMD -MP -c $< -o $@
-
-$(build)/kernel/%.S.o: %.S $(build)/flags.kernel | deps
-	@mkdir -p $(@D)
-	@echo "  kernel   $<"
-	@$(CXX) $(kernel_flags) -Wa,--fatal-warnings -MMD -MP -c $< -o $@
+variant_flags_kernel :=
+variant_flags_kernel-debug := $(kernel_debug_flags)
 
 # The console's font, in the public domain.
 console_font := /usr/share/consolefonts/Uni2-Fixed16.psf.gz
 $(build)/font.psf: | deps
 	@mkdir -p $(@D)
 	@gzip -dc $(console_font) > $@
-$(build)/kernel/src/arch/font.S.o: kernel_flags += -Wa,-I$(build)
-$(build)/kernel/src/arch/font.S.o: $(build)/font.psf
+$(kernel_variants:%=$(build)/%/src/arch/font.S.o): kernel_flags += -Wa,-I$(build)
+$(kernel_variants:%=$(build)/%/src/arch/font.S.o): $(build)/font.psf
 
 # Function names: link with an empty table, make the table from the result, link again. The table
 # stands behind the code, so no function moves; make_symbols.py --check makes sure of it.
-$(build)/kernel/no_symbols.S: tools/make_symbols.py
-	@mkdir -p $(@D)
-	@tools/make_symbols.py --empty > $@
+define kernel_rules
+$(build)/$1/%.cpp.o: %.cpp $(build)/flags.$1 | deps
+	@mkdir -p $$(@D)
+	@echo "  $1   $$<"
+	@$(CXX) $$(kernel_flags) $(kernel_warnings) $(variant_flags_$1) -MMD -MP -c $$< -o $$@
 
-$(build)/kernel/first.elf: $(kernel_objects) $(build)/kernel/no_symbols.S.o linker.ld
-	@echo "  link     $@"
-	@$(CXX) $(kernel_link_flags) -o $@ $(filter %.o,$^)
+$(build)/$1/%.S.o: %.S $(build)/flags.$1 | deps
+	@mkdir -p $$(@D)
+	@echo "  $1   $$<"
+	@$(CXX) $$(kernel_flags) -Wa,--fatal-warnings -MMD -MP -c $$< -o $$@
 
-$(build)/kernel/symbols.S: $(build)/kernel/first.elf tools/make_symbols.py
-	@tools/make_symbols.py $< > $@
+$(build)/$1/no_symbols.S: tools/make_symbols.py
+	@mkdir -p $$(@D)
+	@tools/make_symbols.py --empty > $$@
 
-$(build)/kernel/%.S.o: $(build)/kernel/%.S
-	@$(CXX) $(kernel_flags) -c $< -o $@
+$(build)/$1/first.elf: $(call kernel_variant_objects,$1) $(build)/$1/no_symbols.S.o linker.ld
+	@echo "  link     $$@"
+	@$(CXX) $(kernel_link_flags) -o $$@ $$(filter %.o,$$^)
 
-$(build)/kernel/tabula.elf: $(kernel_objects) $(build)/kernel/symbols.S.o linker.ld
-	@echo "  link     $@"
-	@$(CXX) $(kernel_link_flags) -Wl,-Map=$(build)/kernel/tabula.map -o $@ $(filter %.o,$^)
-	@tools/make_symbols.py --check $(build)/kernel/first.elf $@
+$(build)/$1/symbols.S: $(build)/$1/first.elf tools/make_symbols.py
+	@tools/make_symbols.py $$< > $$@
+
+$(build)/$1/%.S.o: $(build)/$1/%.S
+	@$(CXX) $$(kernel_flags) -c $$< -o $$@
+
+$(build)/$1/tabula.elf: $(call kernel_variant_objects,$1) $(build)/$1/symbols.S.o linker.ld
+	@echo "  link     $$@"
+	@$(CXX) $(kernel_link_flags) -Wl,-Map=$(build)/$1/tabula.map -o $$@ $$(filter %.o,$$^)
+	@tools/make_symbols.py --check $(build)/$1/first.elf $$@
+endef
+$(foreach variant,$(kernel_variants),$(eval $(call kernel_rules,$(variant))))
 
 # ---- user programs and the boot archive ----------------------------------------------------------
 
@@ -260,6 +286,7 @@ $(build)/tabula.iso: $(build)/kernel/tabula.elf $(build)/boot.tar iso/grub.cfg t
 variant_flags_plain :=
 variant_flags_sanitized := $(sanitizer_flags)
 variant_flags_coverage := $(coverage_flags)
+variant_flags_tsan := $(tsan_flags)
 
 define hosted_rules
 $(build)/hosted/$1/%.cpp.o: %.cpp $(build)/flags.$1 | deps
@@ -308,7 +335,8 @@ $(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)
 
 # ---- what depends on which header ----------------------------------------------------------------
 
--include $(patsubst %.o,%.d,$(filter %.o,$(kernel_objects) $(user_objects)))
+-include $(patsubst %.o,%.d,$(user_objects))
+-include $(foreach variant,$(kernel_variants),$(patsubst %.o,%.d,$(call kernel_variant_objects,$(variant))))
 -include $(foreach variant,$(hosted_variants),$(patsubst %.o,%.d,$(call hosted_objects,$(variant))))
 -include $(patsubst %.o,%.d,$(hosted_bench_objects))
 -include $(header_checks:.ok=.d)

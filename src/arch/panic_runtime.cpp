@@ -22,4 +22,8 @@ void __glibcxx_assert_fail(const char* file, int line, const char* function,
                    static_cast<unsigned>(line), function);
 }
 
+/// Called by string_view and its kin for a position out of bounds, where the compiler can't see
+/// that there is none: in a debug kernel.
+void __throw_out_of_range_fmt(const char*, ...) { arch::panic("a position is out of bounds"); }
+
 } // namespace std

@@ -61,6 +61,11 @@ void request_user_return_work();
 /// Has another CPU call `proc::handle_reschedule()` soon, out of its halt or user mode.
 void send_reschedule(unsigned cpu);
 
+/// Calls `work` while no other CPU is in the kernel. Only in builds that validate
+/// (vm/validate.hpp): elsewhere nobody comes to a stop. Called with interrupts off and no lock
+/// held.
+void alone(void (*work)());
+
 /// Halts this CPU until an interrupt came and was handled; interrupts are off before and after.
 void wait_for_interrupt();
 

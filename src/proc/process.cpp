@@ -4,6 +4,7 @@
 
 #include "proc/scheduler.hpp"
 #include "vm/heap.hpp"
+#include "vm/validate.hpp"
 
 #include <algorithm>
 
@@ -51,6 +52,7 @@ Process::~Process() {
     }
     if (state_.lock()->space_open) { // never ran
         handles_.close_all();
+        vm::require_valid(space_);
         space_.destroy();
     }
     charge_ = {};
@@ -113,10 +115,16 @@ void Process::reap_thread(Thread& thread, std::uint32_t code) {
 
 void Process::finish() {
     handles_.close_all();
+    vm::require_valid(space_);
     space_.destroy();
     auto state = state_.lock();
     state->exited = true;
     while (Thread* waiter = state->waiters.pop_front()) wake(*waiter);
+}
+
+void Process::validate_space() {
+    auto state = state_.lock();
+    if (state->space_open) vm::require_valid(space_);
 }
 
 Result<std::uint32_t> Process::wait() {
@@ -208,6 +216,15 @@ PageCount reclaimable_tables() {
     for (Process* process = list->front(); process != nullptr; process = list->after(*process))
         sum += process->reclaimable_tables();
     return {sum};
+}
+
+void validate_spaces() {
+    port::alone([] {
+        vm::require_valid(vm::kernel_space());
+        auto list = directory.lock();
+        for (Process* process = list->front(); process != nullptr; process = list->after(*process))
+            process->validate_space();
+    });
 }
 
 } // namespace proc

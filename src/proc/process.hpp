@@ -64,6 +64,8 @@ public:
     abi::ProcessInfo info();
     /// Tables of its map that hold nothing.
     std::uint64_t reclaimable_tables();
+    /// For validate_spaces.
+    void validate_space();
 
     ListHook<Process> directory_hook{}; ///< the directory's, under its lock
 
@@ -98,6 +100,10 @@ inline bool Thread::killed() const { return process_ && process_->killed(); }
 
 /// Called once before the first process of a machine (hosted, one boots after the other).
 void initialise_processes();
+
+/// Panics if the map of any process, or the kernel's, does not agree with what is kept beside its
+/// entries. In builds that validate (vm/validate.hpp) only. Takes directory rank.
+void validate_spaces();
 
 /// Tables of all spaces, the kernel's included, that hold nothing. Takes directory rank.
 PageCount reclaimable_tables();

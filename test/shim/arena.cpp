@@ -70,6 +70,7 @@ void Arena::mirror(VirtAddr page, PhysAddr frame) {
     if (page < kernel_range.start || !(page < kernel_range.end) ||
         !contains(frame.value, page_size))
         throw ModelError("a page that can't be shown in the kernel's half");
+    const std::lock_guard guard(mirrored_mutex_);
     const auto [place, added] = mirrored_.try_emplace(page.value, frame.value);
     if (!added && place->second == frame.value) return;
     place->second = frame.value;
@@ -79,10 +80,12 @@ void Arena::mirror(VirtAddr page, PhysAddr frame) {
 }
 
 std::map<std::uint64_t, std::uint64_t> Arena::mirrored(VirtRange range) const {
+    const std::lock_guard guard(mirrored_mutex_);
     return {mirrored_.lower_bound(range.start.value), mirrored_.lower_bound(range.end.value)};
 }
 
 void Arena::unmirror(VirtAddr page) {
+    const std::lock_guard guard(mirrored_mutex_);
     if (mirrored_.erase(page.value) == 0) return;
     checked(mmap(at(page.value), page_size, PROT_NONE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0),

@@ -185,6 +185,11 @@ void Machine::check_dropped(std::uint64_t frame, std::uint64_t bytes, bool table
     }
 }
 
+void Machine::note(std::string violation) {
+    const std::lock_guard guard(violations_mutex_);
+    violations_.push_back(std::move(violation));
+}
+
 std::string Machine::complaints(const vm::AddressSpace& space) {
     std::string text;
     for (const std::string& violation : violations_) text += violation + "\n";

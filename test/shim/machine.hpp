@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -72,7 +73,8 @@ public:
     /// Everything that is wrong with what the CPUs have cached of the space; empty if nothing is.
     std::string complaints(const vm::AddressSpace& space);
     /// Notes what `complaints` then tells: for checks amid an operation, which must not throw.
-    void note(std::string violation) { violations_.push_back(std::move(violation)); }
+    /// Any CPU may.
+    void note(std::string violation);
 
 private:
     void check_dropped(std::uint64_t frame, std::uint64_t bytes, bool table);
@@ -81,6 +83,7 @@ private:
     Mmu mmu_;
     PhysAddr kernel_root_{};
     PhysAddr reserve_next_{};
+    std::mutex violations_mutex_;
     std::vector<std::string> violations_;
 };
 

@@ -55,7 +55,7 @@ Outcome Mmu::access(unsigned cpu, const Request& request) {
             if (!allowed(processor_, request, hit->rights))
                 return fault(state, request, true, false);
             if (request.operation != Operation::write || hit->dirty) {
-                ++counts_.hits;
+                ++state.counts.hits;
                 return hit->physical(request.address);
             }
         }
@@ -77,7 +77,7 @@ Outcome Mmu::access(unsigned cpu, const Request& request) {
 
 /// The deepest cached table reference is where a walk may begin (4.10.3).
 Walk Mmu::walk_cached(Cpu& cpu, std::uint64_t address) {
-    ++counts_.walks;
+    ++cpu.counts.walks;
     TableReference start{cpu.root};
     unsigned level = processor_.levels;
     for (unsigned above = 2; above <= processor_.levels; ++above) {
@@ -113,7 +113,7 @@ const Translation* Mmu::find(const Cpu& cpu, std::uint64_t address) const {
 
 /// A page fault takes what is cached for its address away, in this CPU (4.10.4.1).
 PageFault Mmu::fault(Cpu& cpu, const Request& request, bool translated, bool reserved) {
-    ++counts_.faults;
+    ++cpu.counts.faults;
     for (const unsigned shift : {12U, 21U, 30U}) {
         for (const std::uint64_t root : {cpu.root, std::uint64_t{0}})
             cpu.translations.erase({root, shift, request.address >> shift << shift});
@@ -151,25 +151,38 @@ void Mmu::dropped(std::uint64_t frame, std::uint64_t bytes, bool table) const {
 }
 
 void Mmu::flush(const Flush& flush) {
-    ++counts_.flushes;
-    for (Cpu& cpu : cpus_) {
-        std::erase_if(cpu.translations, [&](const auto& item) {
-            const auto& [key, translation] = item;
-            const bool goes = (flush.root == 0 || key.root == flush.root) &&
-                              concerned(flush, key.page, key.shift);
-            if (goes) dropped(translation.frame, 1ULL << translation.shift, false);
-            return goes;
-        });
-        if (!flush.tables) continue;
-        std::erase_if(cpu.tables, [&](const auto& item) {
-            const auto& [key, reference] = item;
-            const unsigned shift = entry_shift(key.level);
-            const bool goes = (flush.root == 0 || key.root == flush.root) &&
-                              concerned(flush, key.prefix << shift, shift);
-            if (goes) dropped(reference.table, 4096, true);
-            return goes;
-        });
+    ++flushes_;
+    for (unsigned cpu = 0; cpu < cpus_.size(); ++cpu) this->flush(cpu, flush);
+}
+
+void Mmu::flush(unsigned number, const Flush& flush) {
+    Cpu& cpu = cpus_[number];
+    std::erase_if(cpu.translations, [&](const auto& item) {
+        const auto& [key, translation] = item;
+        const bool goes =
+            (flush.root == 0 || key.root == flush.root) && concerned(flush, key.page, key.shift);
+        if (goes) dropped(translation.frame, 1ULL << translation.shift, false);
+        return goes;
+    });
+    if (!flush.tables) return;
+    std::erase_if(cpu.tables, [&](const auto& item) {
+        const auto& [key, reference] = item;
+        const unsigned shift = entry_shift(key.level);
+        const bool goes = (flush.root == 0 || key.root == flush.root) &&
+                          concerned(flush, key.prefix << shift, shift);
+        if (goes) dropped(reference.table, 4096, true);
+        return goes;
+    });
+}
+
+Mmu::Counts Mmu::counts() const {
+    Counts sum{.flushes = flushes_};
+    for (const Cpu& cpu : cpus_) {
+        sum.walks += cpu.counts.walks;
+        sum.hits += cpu.counts.hits;
+        sum.faults += cpu.counts.faults;
     }
+    return sum;
 }
 
 Walk Mmu::look(std::uint64_t root, std::uint64_t address) const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The MMUs of the modelled CPUs: the walker of walker.hpp behind caches that forget nothing until
-// they are told to. Whatever a real TLB or paging-structure cache might still hold, these do hold
-// (SDM vol. 3A, 4.10), so a forgotten flush shows at once.
+// they are told to. A CPU's cache is its own: CPUs may be host threads. Whatever a real TLB or
+// paging-structure cache might still hold, these do hold (SDM vol. 3A, 4.10), so a forgotten flush
+// shows at once.
 #pragma once
 
 #include "shim/walker.hpp"
@@ -47,6 +48,8 @@ public:
         bool tables;     ///< cached table references too
     };
     void flush(const Flush& flush);
+    /// The same in one CPU.
+    void flush(unsigned cpu, const Flush& flush);
     /// Called for each thing that a flush is about to drop: [frame, frame + bytes) was still
     /// cached until now, so it must not be free yet.
     std::function<void(std::uint64_t frame, std::uint64_t bytes, bool table)> on_drop;
@@ -69,7 +72,7 @@ public:
         std::uint64_t faults = 0;
         std::uint64_t flushes = 0;
     };
-    Counts counts() const { return counts_; }
+    Counts counts() const;
 
 private:
     struct PageKey {
@@ -86,6 +89,7 @@ private:
     };
     struct Cpu {
         std::uint64_t root = 0;
+        Counts counts{};
         std::map<PageKey, Translation> translations;
         std::map<TableKey, TableReference> tables;
     };
@@ -102,7 +106,7 @@ private:
     Processor processor_;
     Memory memory_;
     std::vector<Cpu> cpus_;
-    Counts counts_;
+    std::uint64_t flushes_ = 0;
 };
 
 template <typename Function>

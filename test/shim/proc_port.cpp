@@ -221,6 +221,8 @@ Thread& current_thread() {
 void set_current_thread(Thread& thread) { state().thread = &thread; }
 void request_user_return_work() { state().user_return_work = true; }
 
+void alone(void (*work)()) { work(); }
+
 void send_reschedule(unsigned cpu) { state().visible.rescheduled.push_back(cpu); }
 
 void wait_for_interrupt() {

@@ -4,6 +4,7 @@
 
 #include "shim/lines.hpp"
 #include "shim/machine.hpp"
+#include "shim/parallel.hpp"
 #include "vm/atomic.hpp"
 
 #include <atomic>
@@ -64,7 +65,10 @@ unsigned cpu() { return shim::this_cpu; }
 
 bool mirrored_roots() { return shim::Machine::current().options().mirrored_roots; }
 
-void spin_wait() { std::this_thread::yield(); }
+void spin_wait() {
+    if (shim::is_parallel()) return shim::spin_parallel();
+    std::this_thread::yield();
+}
 
 void zero_page(void* page) {
     if (reinterpret_cast<std::uintptr_t>(page) % page_size != 0) panic("zero_page not aligned");
@@ -89,6 +93,11 @@ void flush(const FlushRequest& request) {
     const bool kernel = request.space->is_kernel();
     if (!request.range.start.page_aligned() || !request.range.end.page_aligned())
         panic("flush of less than a page");
+    if (shim::is_parallel()) {
+        shim::flush_parallel(request);
+        if (kernel) shim::mirror_again(machine, request.range);
+        return;
+    }
     const auto flush_root = [&](std::uint64_t root) {
         machine.mmu().flush({.root = root,
                              .ranges = {{request.range.start.value, request.range.end.value}},

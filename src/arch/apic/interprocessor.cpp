@@ -5,8 +5,10 @@
 #include "arch/apic/local_apic.hpp"
 #include "arch/cpu/area.hpp"
 #include "arch/memory/translation.hpp"
+#include "arch/smp/stopping.hpp"
 #include "arch/trap/interrupts.hpp"
 #include "proc/port.hpp"
+#include "vm/validate.hpp"
 
 namespace arch {
 
@@ -20,6 +22,7 @@ void initialise_interprocessor_interrupts() {
     set_interrupt_handler(vector_reschedule, [] {
         CpuArea& area = this_cpu();
         ++area.reschedules;
+        if constexpr (vm::validates) stay_stopped();
         if (area.thread != nullptr) proc::handle_reschedule(); // else it only wakes
     });
     set_interrupt_handler(vector_flush, [] {

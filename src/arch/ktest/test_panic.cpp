@@ -7,10 +7,14 @@
 #include "arch/layout.hpp"
 #include "arch/log.hpp"
 #include "arch/smp/waiting.hpp"
+#include "arch/table_walk.hpp"
+#include "vm/heap.hpp"
+#include "vm/lock.hpp"
 #include "vm/port.hpp"
 
 #include <array>
 #include <cstdint>
+#include <limits>
 
 namespace arch::ktest {
 namespace {
@@ -50,6 +54,27 @@ void panic_elsewhere() {
     });
 }
 
+// What only a debug kernel notices.
+
+/// Takes the guard behind a kernel stack out of its table, but not out of the table's bitmap.
+void spoil_map() {
+    const auto stack = vm::allocate_kernel_stack();
+    vm::require(stack.ok(), "no stack to spoil");
+    const TableWalk walk(stack->end);
+    const auto steps = walk.steps();
+    const PhysAddr table = steps[steps.size() - 2].entry.frame();
+    static_cast<volatile std::uint64_t*>(layout::direct(table))[steps.back().index] = 0;
+}
+
+[[gnu::noinline]] void overflow(volatile int& number) { number = number + 1; }
+
+void take_locks_out_of_rank() {
+    vm::SpinLock<vm::Rank::log> later;
+    vm::SpinLock<vm::Rank::heap> earlier;
+    const vm::Guard first(later);
+    const vm::Guard second(earlier);
+}
+
 } // namespace
 
 void test_panic_if_wanted() {
@@ -60,6 +85,10 @@ void test_panic_if_wanted() {
     if (has_boot_word("panic=stack")) static_cast<void>(descend(0));
     volatile std::size_t index = 4;
     if (has_boot_word("panic=array")) static_cast<void>(index_beyond(index));
+    volatile int most = std::numeric_limits<int>::max();
+    if (has_boot_word("panic=undefined")) overflow(most);
+    if (has_boot_word("panic=rank")) take_locks_out_of_rank();
+    if (has_boot_word("panic=map")) spoil_map(); // at the next memory_info
 }
 
 } // namespace arch::ktest

@@ -7,6 +7,7 @@
 #include "proc/scheduler.hpp"
 #include "proc/user_memory.hpp"
 #include "vm/frames.hpp"
+#include "vm/validate.hpp"
 
 #include <algorithm>
 #include <array>
@@ -50,6 +51,7 @@ Answer console_read(std::uint64_t handle, std::uint64_t address, std::uint64_t b
 }
 
 Answer memory_info(std::uint64_t address, std::uint64_t bytes) {
+    if constexpr (vm::validates) validate_spaces();
     using enum vm::FrameKind;
     const vm::FrameStatistics frames = vm::frame_statistics();
     const auto pages = [&](vm::FrameKind kind) {

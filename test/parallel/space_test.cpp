@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+// One space, changed by several CPUs that are truly at once.
+#include "parallel/workers.hpp"
+#include "vm/validate.hpp"
+
+#include <array>
+#include <atomic>
+
+namespace {
+
+using namespace parallel;
+using vm::Access;
+using vm::Placement;
+using vm::Resolution;
+
+/// What a space is for a test's length, and what must be so afterwards: no CPU has anything stale,
+/// nothing was freed too early, and all that was taken comes back.
+template <typename Body>
+void in_one_space(Body body) {
+    FourCpus machine;
+    const shim::Totals before = shim::Totals::now();
+    {
+        shim::Space space(machine);
+        CHECK(shim::run_parallel(machine, cpus, [&](unsigned cpu) {
+                  const shim::Running running(*space);
+                  body(*space, cpu);
+              }) == "");
+        CHECK(shim::faults_of(machine, *space) == "");
+    }
+    CHECK(machine.complaints(vm::kernel_space()) == "");
+    CHECK(shim::Totals::now() == before);
+}
+
+/// Pages that only one CPU uses: so each result is known.
+class Plot {
+public:
+    static constexpr unsigned pages = 24;
+
+    Plot(vm::AddressSpace& space, unsigned cpu, VirtAddr start)
+        : space_(space), random_(cpu), start_(start) {}
+
+    void step() {
+        const unsigned first = static_cast<unsigned>(random_.from(0, pages - 1));
+        const unsigned count = static_cast<unsigned>(random_.from(1, pages - first));
+        switch (random_.from(0, 7)) {
+        case 0:
+        case 1: return map(first, count);
+        case 2: return unmap(first, count);
+        case 3: return protect(first, count);
+        case 4: return discard(first, count);
+        case 5:
+        case 6: return write(first);
+        default: return read(first);
+        }
+    }
+
+private:
+    struct Page {
+        bool mapped = false;
+        Access access{};
+        std::uint64_t value = 0;
+    };
+
+    VirtRange range(unsigned first, unsigned count) const {
+        return pages_at(start_ + first * page_size, count);
+    }
+    template <typename Holds>
+    bool all(unsigned first, unsigned count, Holds holds) const {
+        for (unsigned page = first; page < first + count; ++page)
+            if (!holds(pages_[page])) return false;
+        return true;
+    }
+    static bool is_mapped(const Page& page) { return page.mapped; }
+
+    void map(unsigned first, unsigned count) {
+        const auto done = space_.map({.address = range(first, count).start,
+                                      .pages = {count},
+                                      .placement = Placement::fixed});
+        const bool free = all(first, count, [](const Page& page) { return !page.mapped; });
+        expect(done.ok() == free, "map");
+        for (unsigned page = first; done.ok() && page < first + count; ++page)
+            pages_[page] = {true, Access::read_write(), 0};
+    }
+    void unmap(unsigned first, unsigned count) {
+        expect_done(space_.unmap(range(first, count)), "unmap");
+        for (unsigned page = first; page < first + count; ++page) pages_[page] = {};
+    }
+    void protect(unsigned first, unsigned count) {
+        const Access access = random_.one_in(3)   ? Access::none()
+                              : random_.one_in(2) ? Access::read()
+                                                  : Access::read_write();
+        const auto done = space_.protect(range(first, count), access);
+        expect(done.ok() == all(first, count, is_mapped), "protect");
+        for (unsigned page = first; done.ok() && page < first + count; ++page)
+            pages_[page].access = access;
+    }
+    void discard(unsigned first, unsigned count) {
+        const auto done = space_.discard(range(first, count));
+        expect(done.ok() == all(first, count, is_mapped), "discard");
+        for (unsigned page = first; done.ok() && page < first + count; ++page)
+            pages_[page].value = 0;
+    }
+    void write(unsigned at) {
+        Page& page = pages_[at];
+        const std::uint64_t value = random_.from(1, ~0ULL);
+        const Resolution wanted = !page.mapped              ? Resolution::hole
+                                  : !page.access.writable() ? Resolution::forbidden
+                                                            : Resolution::resolved;
+        expect(shim::store_word(space_, range(at, 1).start, value) == wanted, "write");
+        if (wanted == Resolution::resolved) page.value = value;
+    }
+    void read(unsigned at) {
+        const Page& page = pages_[at];
+        const auto value = shim::load_word(space_, range(at, 1).start);
+        expect(value.has_value() == (page.mapped && page.access.readable()), "read");
+        expect(!value || *value == page.value, "a page's content");
+    }
+
+    vm::AddressSpace& space_;
+    Random random_;
+    const VirtAddr start_;
+    std::array<Page, pages> pages_{};
+};
+
+/// The border between two page tables, and between two page directories.
+constexpr VirtAddr border{0x40'0000'0000};
+
+} // namespace
+
+TEST_CASE("parallel: neighbours in the same tables see only their own changes") {
+    in_one_space([](vm::AddressSpace& space, unsigned cpu) {
+        const VirtAddr first = border - cpus / 2 * Plot::pages * page_size;
+        Plot plot(space, cpu, first + cpu * Plot::pages * page_size);
+        for (unsigned round = rounds(6000); round-- != 0;) {
+            plot.step();
+            shim::take_interrupts();
+        }
+    });
+}
+
+TEST_CASE("parallel: all change the same pages, tables come and go") {
+    // A page's content says which page it is: so no CPU ever sees another one's.
+    in_one_space([](vm::AddressSpace& space, unsigned cpu) {
+        constexpr std::uint64_t pages = 40;
+        const VirtAddr start = border - pages / 2 * page_size;
+        Random random(cpu);
+        for (unsigned round = rounds(6000); round-- != 0;) {
+            const std::uint64_t first = random.from(0, pages - 1);
+            const VirtRange range =
+                pages_at(start + first * page_size, random.from(1, pages - first));
+            switch (random.from(0, 9)) {
+            case 0:
+                expect_done(space.map({.address = range.start,
+                                       .pages = range.pages(),
+                                       .placement = Placement::replace}),
+                            "map over");
+                break;
+            case 1:
+                expect_done_or(space.map({.address = range.start,
+                                          .pages = range.pages(),
+                                          .placement = Placement::fixed}),
+                               Error::already_mapped, "map");
+                break;
+            case 2: expect_done(space.unmap(range), "unmap"); break;
+            case 3: // so much that tables go
+                expect_done(space.unmap({border - (4 << 20), border + (4 << 20)}), "unmap much");
+                break;
+            case 4:
+                expect_done_or(
+                    space.protect(range, random.one_in(2) ? Access::none() : Access::read()),
+                    Error::not_mapped, "protect");
+                break;
+            case 5:
+                expect_done_or(space.protect(range, Access::read_write()), Error::not_mapped,
+                               "protect");
+                break;
+            case 6: expect_done_or(space.discard(range), Error::not_mapped, "discard"); break;
+            case 7:
+                expect_done_or(space.populate(pages_at(range.start, 1)), Error::not_mapped,
+                               "populate");
+                break;
+            case 8: shim::store_word(space, range.start, first + 1); break;
+            default:
+                if (const auto value = shim::load_word(space, range.start))
+                    expect(*value == 0 || *value == first + 1, "another page's content");
+            }
+            shim::take_interrupts();
+        }
+    });
+}
+
+TEST_CASE("parallel: what first fit gives is nobody else's") {
+    in_one_space([](vm::AddressSpace& space, unsigned cpu) {
+        Random random(cpu);
+        for (unsigned round = rounds(150); round-- != 0;) {
+            const PageCount pages{random.from(1, 12)};
+            const bool large = random.one_in(8);
+            const auto at =
+                space.map({.pages = pages, .alignment = large ? 2ULL << 20 : page_size});
+            expect_done(at, "map");
+            const VirtRange range = pages_at(*at, pages.value);
+            const std::uint64_t tag = cpu + 1 + cpus * round;
+            for (VirtAddr page = range.start; page < range.end; page = page + page_size) {
+                expect(shim::load_word(space, page) == 0, "a fresh page");
+                expect(shim::store_word(space, page, tag) == Resolution::resolved, "a write");
+            }
+            shim::take_interrupts();
+            for (VirtAddr page = range.start; page < range.end; page = page + page_size)
+                expect(shim::load_word(space, page) == tag, "an own page");
+            expect_done(space.unmap(range), "unmap");
+            shim::take_interrupts();
+        }
+    });
+}
+
+TEST_CASE("parallel: walkers without a lock, while tables are made and freed") {
+    in_one_space([](vm::AddressSpace& space, unsigned cpu) {
+        const VirtRange all{border - (1ULL << 30), border + (1ULL << 30)};
+        Random random(cpu);
+        const auto change = [&] {
+            const VirtAddr at = all.start + align_down(random.from(0, all.bytes() - 1), page_size);
+            if (random.one_in(3)) {
+                expect_done(space.unmap(random.one_in(2) ? all : pages_at(at, 1)), "unmap");
+            } else {
+                expect_done_or(
+                    space.map({.address = at, .pages = {1}, .placement = Placement::fixed}),
+                    Error::already_mapped, "map");
+                static_cast<void>(shim::store_word(space, at, 1));
+            }
+        };
+        const auto look = [&] {
+            std::array<abi::Run, 8> runs;
+            std::uint64_t from = all.start.value;
+            for (std::size_t found = runs.size(); found == runs.size();) {
+                found = space.query(VirtAddr{from}, runs);
+                for (const abi::Run& run : std::span(runs).first(found)) {
+                    expect(from <= run.start && run.start < run.end, "runs in order");
+                    expect(run.end <= all.end.value, "a run where nothing was mapped");
+                    from = run.end;
+                }
+            }
+            const auto hole = space.first_fit({1 + random.from(0, 700)}, page_size, all.start);
+            expect(hole.ok(), "no hole");
+            if (const auto run = space.nearest(border, abi::Direction::down))
+                expect(run->start < border.value, "nearest below");
+        };
+        for (unsigned round = rounds(2000); round-- != 0;) {
+            if (cpu < cpus / 2)
+                change();
+            else
+                look();
+            shim::take_interrupts();
+        }
+    });
+}
+
+TEST_CASE("parallel: a token tells of a change, and nobody sees what was before") {
+    constexpr VirtAddr place = border - page_size;
+    std::atomic<std::uint64_t> told{0};
+    std::array<std::atomic<std::uint64_t>, cpus> seen{};
+    in_one_space([&](vm::AddressSpace& space, unsigned cpu) {
+        const std::uint64_t last = rounds(150);
+        const auto tell = [&](std::uint64_t token) {
+            told.store(token);
+            for (unsigned other = 1; other < cpus; ++other)
+                while (seen[other].load() != token) shim::pause_cpu();
+            shim::take_interrupts();
+        };
+        const auto follow = [&](std::uint64_t token) {
+            while (told.load() != token) shim::pause_cpu();
+            shim::take_interrupts();
+        };
+        const auto expect_seen = [&](std::optional<std::uint64_t> wanted, const char* what) {
+            expect(shim::load_word(space, place) == wanted, what);
+        };
+        for (std::uint64_t round = 1; round <= last; ++round) {
+            const std::uint64_t token = 4 * round;
+            if (cpu == 0) {
+                expect_done(
+                    space.map({.address = place, .pages = {1}, .placement = Placement::replace}),
+                    "map");
+                expect(shim::store_word(space, place, round) == Resolution::resolved, "write");
+                tell(token);
+                expect_done(space.protect(pages_at(place, 1), Access::read()), "protect");
+                tell(token + 1);
+                expect_done(space.protect(pages_at(place, 1), Access::none()), "park");
+                tell(token + 2);
+                if (round % 2 == 0) {
+                    expect_done(space.unmap({border - (4 << 20), border + (4 << 20)}), "unmap");
+                } else {
+                    expect_done(space.protect(pages_at(place, 1), Access::read_write()), "back");
+                    expect_done(space.discard(pages_at(place, 1)), "discard");
+                }
+                tell(token + 3);
+                continue;
+            }
+            follow(token);
+            expect_seen(round, "what was written");
+            seen[cpu].store(token);
+            follow(token + 1);
+            expect_seen(round, "what became read-only");
+            expect(shim::store_word(space, place, ~0ULL) == Resolution::forbidden,
+                   "a write to what became read-only");
+            seen[cpu].store(token + 1);
+            follow(token + 2);
+            expect_seen(std::nullopt, "what was parked");
+            seen[cpu].store(token + 2);
+            follow(token + 3);
+            expect_seen(round % 2 == 0 ? std::nullopt : std::optional<std::uint64_t>(0),
+                        "what was taken away");
+            seen[cpu].store(token + 3);
+        }
+    });
+}
+
+TEST_CASE("parallel: spaces are made, run and ended on every CPU") {
+    FourCpus machine;
+    const shim::Totals before = shim::Totals::now();
+    CHECK(
+        shim::run_parallel(machine, cpus, [&](unsigned cpu) {
+            Random random(cpu);
+            for (unsigned round = rounds(40); round-- != 0;) {
+                vm::AddressSpace space;
+                expect_done(space.create(), "create");
+                {
+                    const shim::Running running(space);
+                    for (unsigned page = 0; page < 4; ++page) {
+                        const VirtAddr at{random.from(16, 1ULL << 34) << page_bits};
+                        if (space.map({.address = at, .pages = {2}, .placement = Placement::fixed})
+                                .ok())
+                            expect(shim::store_word(space, at, round) == Resolution::resolved,
+                                   "a write");
+                        shim::take_interrupts();
+                    }
+                }
+                const char* const problem = vm::validate(space);
+                expect(problem == nullptr, problem != nullptr ? problem : "");
+                space.destroy();
+                shim::take_interrupts();
+            }
+        }) == "");
+    CHECK(machine.complaints(vm::kernel_space()) == "");
+    CHECK(shim::Totals::now() == before);
+}
