@@ -25,7 +25,7 @@ def configuration(case, directory):
         f"megs: {case.memory[:-1]}",
         f"romimage: file={SHARE}/BIOS-bochs-latest",
         f"vgaromimage: file={SHARE}/VGABIOS-lgpl-latest",
-        f"ata0-master: type=cdrom, path={image.variant(case.words)}, status=inserted",
+        f"ata0-master: type=cdrom, path={image.variant(case.words, case.kernel)}, status=inserted",
         "boot: cdrom",
         f"com1: enabled=1, mode=file, dev={directory}/serial",
         f"log: {directory}/log",

@@ -11,6 +11,7 @@ class Case:
     boot: str = "pvh"           # pvh: the ELF file; cd, usb: the image; bochs: the image in Bochs
     firmware: str = "bios"      # of cd and usb: bios or uefi
     emulator: str = "qemu-system-x86_64"
+    kernel: str = "kernel"      # or kernel-debug, which checks itself
     cpu: str = "max"
     memory: str = "128M"
     processors: int | str = 1   # or QEMU's words for sockets and cores
@@ -67,7 +68,8 @@ def user_session(name, **options):
 CONTRACTS = (r"(?m)^ktest: (\d\d+) passed, 0 failed$", r"(?m)^ktest: NX: data is not executed ok$")
 
 SUITES = ("runtime", "calls", "pointers", "handles", "memory", "protection", "maps", "threads",
-          "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf", "limits", "faults")
+          "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf", "limits", "faults",
+          "processors", "stress")
 # All of selftest: each suite by name, and a total that is not small.
 SELFTEST = (*(rf"(?m)^{suite}: \d+ passed, 0 failed$" for suite in SUITES),
             r"(?m)^total: \d\d\d passed, 0 failed$", r"(?m)^run: exit 0$")

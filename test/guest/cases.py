@@ -5,6 +5,7 @@ import matrix
 import power_cases
 import processor_cases
 import repeatable_cases
+import stress_cases
 import usb_cases
 import user_cases
 from case import BANNER, MEMORY, PROMPT, Case, user_session
@@ -42,6 +43,8 @@ CASES = [
     *usb_cases.usb_cases(Case),
     *power_cases.power_cases(Case),
     *repeatable_cases.repeatable_cases(),
+    *stress_cases.stress_cases(),
+    *stress_cases.debug_cases(),
 
     *matrix.machines(),
 

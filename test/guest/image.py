@@ -23,15 +23,16 @@ def grub_words(words):
     return re.sub(r"([;&|<>${}#])", r"\\\1", words)
 
 
-def variant(words):
-    """The path of the image with these words; makes it once."""
-    if not words:
+def variant(words, kernel="kernel"):
+    """The path of the image with these words and this build of the kernel; makes it once."""
+    if not words and kernel == "kernel":
         return BUILD / "tabula.iso"
     with making:
-        if words not in made:
+        if (words, kernel) not in made:
             directory = BUILD / "test/images"
             directory.mkdir(parents=True, exist_ok=True)
-            path = directory / f"{hashlib.sha256(words.encode()).hexdigest()[:16]}.iso"
+            name = hashlib.sha256(f"{kernel} {words}".encode()).hexdigest()[:16]
+            path = directory / f"{name}.iso"
             configuration = (ROOT / "iso/grub.cfg").read_text()
             if configuration.count(KERNEL_LINE + "\n") != 1:
                 raise ValueError(f"iso/grub.cfg has not one line {KERNEL_LINE!r}")
@@ -39,8 +40,8 @@ def variant(words):
             changed.write_text(configuration.replace(
                 KERNEL_LINE, f"{KERNEL_LINE} {grub_words(words)}"))
             subprocess.run(
-                [ROOT / "tools/make_iso.sh", path, BUILD / "kernel/tabula.elf",
+                [ROOT / "tools/make_iso.sh", path, BUILD / kernel / "tabula.elf",
                  BUILD / "boot.tar", changed],
                 check=True, env={"SOURCE_DATE_EPOCH": "1700000000", **os.environ})
-            made[words] = path
-        return made[words]
+            made[words, kernel] = path
+        return made[words, kernel]

@@ -26,13 +26,13 @@ def command(case, directory):
                   "-chardev", f"socket,id=serial,path={directory}/serial,server=on,wait=on",
                   "-serial", "chardev:serial"]
     if case.boot == "pvh":
-        words += ["-kernel", str(image.BUILD / "kernel/tabula.elf"),
+        words += ["-kernel", str(image.BUILD / case.kernel / "tabula.elf"),
                   "-initrd", str(image.BUILD / "boot.tar"),
                   "-append", case.words, "-vga", "none"]
     else:
         if case.firmware == "uefi":
             words += ["-bios", "/usr/share/ovmf/OVMF.fd"]
-        medium = image.variant(case.words)
+        medium = image.variant(case.words, case.kernel)
         if case.boot == "cd":
             words += ["-cdrom", str(medium)]
         else:

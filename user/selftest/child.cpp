@@ -7,6 +7,7 @@
 #include "user/lib/numbers.hpp"
 #include "user/lib/thread.hpp"
 #include "user/selftest/role.hpp"
+#include "user/selftest/stress.hpp"
 
 #include <array>
 
@@ -293,7 +294,8 @@ constexpr Role roles[] = {
 
 std::optional<int> play_child(Arguments arguments) {
     if (arguments.size() < 3 || arguments[1] != "--child") return std::nullopt;
-    for (const std::span<const Role> list : {std::span<const Role>(roles), limits_roles()}) {
+    for (const std::span<const Role> list :
+         {std::span<const Role>(roles), limits_roles(), stress_roles()}) {
         for (const Role& role : list) {
             if (role.name != arguments[2]) continue;
             const Arguments words = arguments.subspan(3);

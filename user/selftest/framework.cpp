@@ -35,6 +35,7 @@ unsigned run_suite(const Suite& suite) {
         test.run();
         if (failures.load() != 0) ++failed;
     }
+    (void)user::memory_info(); // a debug kernel validates all maps
     user::print("{}: {} passed, {} failed\n", suite.name, suite.tests.size() - failed, failed);
     return failed;
 }

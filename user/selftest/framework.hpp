@@ -92,5 +92,6 @@ extern const Suite kill_suite;
 extern const Suite scheduling_suite;
 extern const Suite runtime_suite;
 extern const Suite processors_suite;
+extern const Suite stress_suite;
 
 } // namespace selftest

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // selftest: tests the system from user space.
+#include "user/lib/numbers.hpp"
 #include "user/lib/print.hpp"
 #include "user/lib/program.hpp"
 #include "user/selftest/child.hpp"
+#include "user/selftest/crew.hpp"
 #include "user/selftest/framework.hpp"
 
 namespace {
@@ -14,7 +16,7 @@ constexpr const selftest::Suite* suites[] = {
     &selftest::registers_suite,  &selftest::ipc_suite,        &selftest::notifications_suite,
     &selftest::kill_suite,       &selftest::scheduling_suite, &selftest::spawn_suite,
     &selftest::elf_suite,        &selftest::limits_suite,     &selftest::faults_suite,
-    &selftest::processors_suite,
+    &selftest::processors_suite, &selftest::stress_suite,
 };
 
 const selftest::Suite* find_suite(std::string_view name) {
@@ -35,10 +37,16 @@ int complain(std::string_view name) {
 
 int user::main(Arguments arguments) {
     if (const auto status = selftest::play_child(arguments)) return *status;
-    const Arguments names = arguments.subspan(1);
+    Arguments names = arguments.subspan(1);
     if (names.size() == 1 && names[0] == "--help") {
-        (void)complain("usage: selftest [SUITE]...");
+        (void)complain("usage: selftest [--rounds N] [SUITE]...");
         return status_success;
+    }
+    if (names.size() >= 2 && names[0] == "--rounds") {
+        const auto rounds = parse_number(names[1]);
+        if (!rounds || *rounds == 0 || *rounds > 10'000) return complain(names[1]);
+        selftest::set_stress_factor(static_cast<unsigned>(*rounds));
+        names = names.subspan(2);
     }
     for (const auto name : names) {
         if (find_suite(name) == nullptr) return complain(name);
