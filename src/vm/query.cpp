@@ -143,20 +143,26 @@ std::size_t AddressSpace::query(VirtAddr from, std::span<Run> runs) const {
 }
 
 std::optional<Run> AddressSpace::nearest(VirtAddr address, abi::Direction direction) const {
+    // Others may change the map between two looks at it: then what the first one saw stands.
+    std::optional<Run> above;
+    VirtAddr before = address;
     if (direction == abi::Direction::up) {
-        Run run;
+        Run run{};
         if (query(address, {&run, 1}) == 0) return std::nullopt;
-        address = VirtAddr{run.start + 1}; // its beginning may lie below the address
+        above = run;
+        before = VirtAddr{run.start + 1}; // its beginning may lie below the address
     }
-    const VirtAddr limit = std::min(address, range_.end);
+    const VirtAddr limit = std::min(before, range_.end);
     if (limit <= range_.start) return std::nullopt;
     Descent descent(limit);
     descent.visit(table_at(root_, levels_, top_base()));
-    if (!descent.run() || descent.run()->start < range_.start.value) return std::nullopt;
+    if (!descent.run() || descent.run()->start < range_.start.value) return above;
     // The run goes on above the address too: read it whole from its beginning.
-    Run run;
-    query(VirtAddr{descent.run()->start}, {&run, 1});
-    return run;
+    Run whole{};
+    const VirtAddr start{descent.run()->start};
+    const bool same = query(start, {&whole, 1}) == 1 && whole.start == start.value;
+    const Run found = same ? whole : *descent.run();
+    return above && found.end <= address.value ? above : found;
 }
 
 } // namespace vm

@@ -60,4 +60,25 @@ constexpr VirtRange pages_at(VirtAddr start, std::uint64_t pages) {
     return {start, start + pages * page_size};
 }
 
+/// Runs body(space, cpu) on all CPUs, which run the same space; and what must be so afterwards: no
+/// CPU has anything stale, nothing was freed too early, and all that was taken comes back.
+template <typename Body>
+void in_one_space(Body body) {
+    FourCpus machine;
+    const shim::Totals before = shim::Totals::now();
+    {
+        shim::Space space(machine);
+        CHECK(shim::run_parallel(machine, cpus, [&](unsigned cpu) {
+                  const shim::Running running(*space);
+                  body(*space, cpu);
+              }) == "");
+        CHECK(shim::faults_of(machine, *space) == "");
+    }
+    CHECK(machine.complaints(vm::kernel_space()) == "");
+    CHECK(shim::Totals::now() == before);
+}
+
+/// The border between two page tables, and between two page directories.
+inline constexpr VirtAddr border{0x40'0000'0000};
+
 } // namespace parallel
