@@ -53,6 +53,7 @@ std::string_view words(FaultKind kind) {
     case FaultKind::alignment: return "misaligned access";
     case FaultKind::floating_point: return "floating-point error";
     case FaultKind::other: return "exception";
+    case FaultKind::foreign_call: return "foreign system call";
     }
     return "exception";
 }
@@ -88,7 +89,8 @@ void write_state(lib::TextWriter& line, const std::optional<vm::AddressSpace::Lo
 } // namespace
 
 void write_fault_report(lib::TextWriter& line, const Identity& who, const vm::AddressSpace& space,
-                        const Fault& fault, vm::Resolution resolution, PageCount memory_limit) {
+                        const Fault& fault, vm::Resolution resolution, Delivery upcall,
+                        PageCount memory_limit) {
     const VirtAddr decides = fault.has_address ? fault.address : fault.instruction;
     std::optional<vm::AddressSpace::Located> found;
     if (decides < user_half_end) found = space.locate(decides);
@@ -108,6 +110,8 @@ void write_fault_report(lib::TextWriter& line, const Identity& who, const vm::Ad
     write_state(line, found);
     if (resolution == vm::Resolution::over_quota)
         line.format(", limit {} KiB", memory_limit.bytes() / 1024);
+    if (upcall == Delivery::no_room) line.append(", upcall stack used up");
+    if (upcall == Delivery::bad_stack) line.append(", upcall stack not writable");
     line.append("\n");
 }
 

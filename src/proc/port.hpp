@@ -5,6 +5,7 @@
 
 #include "abi/system_calls.hpp"
 #include "abi/types.hpp"
+#include "abi/upcall.hpp"
 #include "lib/address.hpp"
 #include "lib/result.hpp"
 #include "vm/space.hpp"
@@ -28,6 +29,7 @@ struct ThreadState {
     void* vector_state = nullptr; ///< vector_state_bytes(), 64-byte aligned; null: kernel thread
     std::uint64_t fs_base = 0;    ///< saved user FS and GS base
     std::uint64_t gs_base = 0;
+    VirtRange runtime{}; ///< see set_runtime
 };
 
 /// Registers of a thread's first instruction in user mode; all others are zero.
@@ -50,6 +52,14 @@ void prepare_kernel_thread(ThreadState& state, void (*function)(void*), void* ar
 /// vector state and segment bases). Returns when somebody switches back to `from`.
 /// Called with interrupts off and no lock held.
 void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& space);
+
+/// Says where alone the running thread's code makes system calls, at any byte of the range; `state`
+/// is the thread's. A call made elsewhere comes up as FaultKind::foreign_call. Empty: none does.
+void set_runtime(ThreadState& state, VirtRange runtime);
+
+/// Goes on in user mode with these registers, by way of `before_user_return` when that was asked
+/// for. CS and SS are user mode's own, whatever stands there; RIP and RFLAGS were checked.
+[[noreturn]] void resume_user(abi::UpcallFrame& registers);
 
 /// The running thread, and its setter, used by the scheduler around switch_thread.
 Thread& current_thread();
@@ -124,6 +134,7 @@ enum class FaultKind : std::uint8_t {
     alignment,      ///< #AC
     floating_point, ///< #MF, #XM
     other,          ///< #OF, #BR, #NP, #TS …
+    foreign_call,   ///< SYSCALL outside the runtime: the return address is the instruction's
 };
 
 struct Fault {
@@ -133,11 +144,15 @@ struct Fault {
     vm::FaultAccess access; ///< page faults
     VirtAddr address;
     VirtAddr instruction;
+    /// The thread's registers, as user mode will have them again; the words about the fault are
+    /// free. Null for !from_user, and where they are lost.
+    abi::UpcallFrame* registers = nullptr;
 };
 
-/// True: restart the instruction. False, only for !from_user: take the routine's fix-up.
-/// A fault from user mode that can't be resolved ends the process: then this does not return.
-/// Faults elsewhere in the kernel never come here: they panic in the machine's own code.
+/// True: go on in user mode, with the registers as they stand now: restart the instruction, or
+/// begin the thread's handler. False, only for !from_user: take the routine's fix-up. A fault from
+/// user mode that can't be resolved ends the process: then this does not return. Faults elsewhere
+/// in the kernel never come here: they panic in the machine's own code.
 [[nodiscard]] bool handle_fault(const Fault& fault);
 
 /// Another CPU asked for it by `send_reschedule`.

@@ -7,6 +7,7 @@
 #include "proc/message.hpp"
 #include "proc/object.hpp"
 #include "proc/port.hpp"
+#include "proc/upcall.hpp"
 #include "vm/published.hpp"
 #include "vm/translations.hpp"
 
@@ -88,6 +89,7 @@ public:
     vm::Published<std::uint64_t> faults; ///< resolved; written by itself only
     Error wake_error{};                  ///< what `block` returns; written by who claimed it
     port::ThreadState machine{};
+    UpcallHandler upcalls{}; ///< its own alone
 
     // ---- its run queue's, under that CPU's lock
     const RunQueue* queued_in = nullptr;

@@ -12,6 +12,8 @@ namespace {
 using abi::Run;
 using abi::State;
 
+} // namespace
+
 State state_of(Entry entry, Level level) {
     switch (entry.kind(level)) {
     case EntryKind::leaf: return entry.is_shared() ? State::shared : State::present;
@@ -23,6 +25,8 @@ State state_of(Entry entry, Level level) {
     default: return State::empty;
     }
 }
+
+namespace {
 
 /// One entry of a table at `level` as a run by itself.
 Run run_of(Entry entry, Level level, VirtAddr start) {

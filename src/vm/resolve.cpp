@@ -42,15 +42,21 @@ private:
 
 } // namespace
 
-Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool force) {
+Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool force,
+                                      Located& refused) {
     Transaction transaction(*this, {page, page + page_size});
     const auto [old, level] = transaction.decisive();
     const EntryKind kind = old.kind(level);
-    if (kind == EntryKind::empty) return Resolution::hole;
+    const auto refuse = [&](Resolution why) {
+        refused = {old, level};
+        return why;
+    };
+    if (kind == EntryKind::empty) return refuse(Resolution::hole);
     if (kind != EntryKind::lazy && kind != EntryKind::leaf)
-        return force && kind == EntryKind::parked ? Resolution::resolved : Resolution::forbidden;
+        return force && kind == EntryKind::parked ? Resolution::resolved
+                                                  : refuse(Resolution::forbidden);
     const Access access = old.access();
-    if (!force && !permits(access, wanted)) return Resolution::forbidden;
+    if (!force && !permits(access, wanted)) return refuse(Resolution::forbidden);
 
     const bool leaf = kind == EntryKind::leaf;
     const bool wants_own = force || wanted.write;
@@ -65,7 +71,7 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool fo
     const bool sole = !zeros && frame_record(frame).references.load(std::memory_order_acquire) == 1;
     if (wants_own && !sole) {
         if (!fresh.allocate(frame, kernel_ ? FrameKind::kernel : FrameKind::anonymous))
-            return Resolution::no_memory;
+            return refuse(Resolution::no_memory);
         frame = fresh.frame();
     }
     const bool parks = access == Access::none(); // populated without rights
@@ -78,24 +84,25 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool fo
     const std::uint64_t after = charge_of(now, 1);
     const auto splits = [](Entry) { return true; };
     if (const auto reserved = transaction.reserve(after - before, 1, splits); !reserved)
-        return reserved.error() == Error::limit_reached ? Resolution::over_quota
-                                                        : Resolution::no_memory;
+        return refuse(reserved.error() == Error::limit_reached ? Resolution::over_quota
+                                                               : Resolution::no_memory);
     transaction.apply(splits, [&](Entry, const Spot&) { return now; });
     fresh.install();
     transaction.commit();
     return Resolution::resolved;
 }
 
-Resolution AddressSpace::resolve(VirtAddr address, FaultAccess access) {
+Resolution AddressSpace::resolve(VirtAddr address, FaultAccess access, Located& refused) {
     if (address < range_.start || range_.end <= address) return Resolution::hole;
     const VirtAddr page{align_down(address.value, page_size)};
-    return resolve_page(page, access, false);
+    return resolve_page(page, access, false, refused);
 }
 
 Result<void> AddressSpace::populate(VirtRange range) {
     TRY(check(range));
+    Located refused{};
     for (VirtAddr page = range.start; page < range.end; page = page + page_size) {
-        switch (resolve_page(page, {}, true)) {
+        switch (resolve_page(page, {}, true, refused)) {
         case Resolution::resolved: break;
         case Resolution::hole: return Error::not_mapped;
         case Resolution::forbidden: return Error::not_permitted;

@@ -104,8 +104,19 @@ public:
     /// Errors: as protect. What it made before an error stays.
     Result<void> populate(VirtRange range);
 
-    /// A fault at `address` (any byte). Takes table locks only.
-    Resolution resolve(VirtAddr address, FaultAccess access);
+    /// The entry that decides about an address, and its level.
+    struct Located {
+        Entry entry;
+        Level level;
+    };
+
+    /// A fault at `address` (any byte). Takes table locks only. When it is not resolved, `refused`
+    /// becomes the entry that was in the way; outside the space it stays as it is.
+    Resolution resolve(VirtAddr address, FaultAccess access, Located& refused);
+    Resolution resolve(VirtAddr address, FaultAccess access) {
+        Located refused{};
+        return resolve(address, access, refused);
+    }
 
     /// The frame behind a page that the caller populated or that is present: for the kernel's own
     /// writes through the direct map. Error: not_mapped.
@@ -127,11 +138,6 @@ public:
     /// The lowest (up) or highest (down) one within any range.
     Result<VirtAddr> find_free(PageCount pages, std::uint64_t alignment, VirtRange within,
                                abi::Direction direction) const;
-    /// The entry that decides about an address, and its level.
-    struct Located {
-        Entry entry;
-        Level level;
-    };
     Located locate(VirtAddr address) const;
 
     PhysAddr root() const { return root_; }
@@ -177,7 +183,7 @@ private:
     }
     void fold_above(VirtAddr address);
     /// Makes one page's frame as `access` (or, with `force`, populate) needs it.
-    Resolution resolve_page(VirtAddr page, FaultAccess access, bool force);
+    Resolution resolve_page(VirtAddr page, FaultAccess access, bool force, Located& refused);
 
     Plain<PhysAddr> root_{};
     Plain<unsigned> levels_ = 4;
@@ -186,6 +192,9 @@ private:
     Account account_{};
     mutable Translations translations_;
 };
+
+/// The state of an entry at `level`, as `query` names it.
+abi::State state_of(Entry entry, Level level);
 
 /// The kernel's own address space. Its upper half stands in every user root.
 AddressSpace& kernel_space();

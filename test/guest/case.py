@@ -69,7 +69,7 @@ CONTRACTS = (r"(?m)^ktest: (\d\d+) passed, 0 failed$", r"(?m)^ktest: NX: data is
 
 SUITES = ("runtime", "calls", "pointers", "handles", "memory", "protection", "maps", "threads",
           "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf", "limits", "faults",
-          "processors", "stress")
+          "processors", "upcalls", "upcall-threads", "stress")
 # All of selftest: each suite by name, and a total that is not small.
 SELFTEST = (*(rf"(?m)^{suite}: \d+ passed, 0 failed$" for suite in SUITES),
             r"(?m)^total: \d\d\d passed, 0 failed$", r"(?m)^run: exit 0$")

@@ -42,6 +42,9 @@ struct ProcMachine {
     std::string boot_words;            ///< the kernel's command line
     std::string run_line;
     proc::port::Archive archive{};
+    /// User code's, but for RIP and RFLAGS: what a fault finds, and what the last handler went on
+    /// with.
+    abi::UpcallFrame registers{};
     /// Called when nothing can happen any more; true if it made something happen (typed, say).
     std::function<bool()> idle = [] { return false; };
 };
@@ -67,8 +70,10 @@ abi::Power run_machine(std::function<void()> body);
 std::int64_t system_call(abi::SystemCall number, std::uint64_t a = 0, std::uint64_t b = 0,
                          std::uint64_t c = 0, std::uint64_t d = 0, std::uint64_t e = 0,
                          std::uint64_t f = 0);
-/// Loads and stores by user instructions. A fault that can't be resolved ends the process: these
-/// then do not return.
+/// Loads and stores by user instructions. A fault that can't be resolved goes to the thread's
+/// handler, which is user code at its address: when it leaves RIP in the frame at its stack as it
+/// was, the access is tried again, else it is left out. Without one it ends the process: these then
+/// do not return.
 void user_read(VirtAddr address, std::span<std::byte> to);
 void user_write(VirtAddr address, std::span<const std::byte> from);
 void user_execute(VirtAddr address);

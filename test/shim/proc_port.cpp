@@ -25,6 +25,11 @@ struct State {
     bool input_pending = false;
 };
 
+/// The kernel took a frame: thrown through what stands in for the handler.
+struct Resumed {
+    abi::UpcallFrame registers;
+};
+
 State& state() {
     static State the;
     return the;
@@ -54,6 +59,37 @@ bool take_interrupts() {
     return any;
 }
 
+/// The registers of user code at an instruction.
+abi::UpcallFrame registers_at(std::uint64_t instruction) {
+    abi::UpcallFrame registers = state().visible.registers;
+    registers.rip = instruction;
+    registers.rflags = 0x202;
+    return registers;
+}
+
+/// What becomes of an instruction that faulted.
+enum class After : std::uint8_t { again, skipped };
+
+/// The kernel has handled a user fault: where it began a handler, that runs here as user code, and
+/// says by the frame that it returns with where the thread goes on.
+After after_fault(const abi::UpcallFrame& before, const abi::UpcallFrame& now) {
+    if (now.rip == before.rip) return After::again;
+    const auto code = state().user_code.find(now.rip);
+    if (code == state().user_code.end()) {
+        user_execute(VirtAddr{now.rip}); // as the processor would
+        throw ModelError("a handler without user code");
+    }
+    try {
+        code->second({.entry = VirtAddr{now.rip}, .stack = VirtAddr{now.rsp}, .arguments = {}});
+        system_call(abi::SystemCall::upcall_return, now.rsp);
+    } catch (const Resumed& resumed) {
+        before_return_to_user();
+        state().visible.registers = resumed.registers;
+        return resumed.registers.rip == before.rip ? After::again : After::skipped;
+    }
+    throw ModelError("a handler's way back was refused");
+}
+
 /// The physical address for an access in the running space; faults go to the kernel. None when
 /// the kernel's user-memory routine has to take its fix-up.
 std::optional<std::uint64_t> translate(VirtAddr address, Operation operation, bool from_user) {
@@ -66,19 +102,25 @@ std::optional<std::uint64_t> translate(VirtAddr address, Operation operation, bo
             cpu, {address.value, operation, from_user, /* alignment_check: */ !from_user});
         if (const auto* physical = std::get_if<std::uint64_t>(&outcome)) return *physical;
         const auto* page = std::get_if<PageFault>(&outcome);
-        const proc::Fault fault{
-            .kind = page != nullptr ? proc::FaultKind::page : proc::FaultKind::privileged,
-            .from_user = from_user,
-            .has_address = page != nullptr,
-            .access = {.write = operation == Operation::write,
-                       .execute = operation == Operation::execute},
-            .address = page != nullptr ? address : VirtAddr{},
-            .instruction = operation == Operation::execute ? address : VirtAddr{}};
+        const std::uint64_t instruction = operation == Operation::execute ? address.value : 0;
+        const abi::UpcallFrame before = registers_at(instruction);
+        abi::UpcallFrame registers = before;
+        const proc::Fault fault{.kind = page != nullptr ? proc::FaultKind::page
+                                                        : proc::FaultKind::privileged,
+                                .from_user = from_user,
+                                .has_address = page != nullptr,
+                                .access = {.write = operation == Operation::write,
+                                           .execute = operation == Operation::execute},
+                                .address = page != nullptr ? address : VirtAddr{},
+                                .instruction = VirtAddr{instruction},
+                                .registers = from_user ? &registers : nullptr};
         if (!proc::handle_fault(fault)) {
             if (from_user) throw ModelError("a user fault was given a fix-up");
             return std::nullopt;
         }
-        if (from_user) before_return_to_user();
+        if (!from_user) continue;
+        before_return_to_user();
+        if (after_fault(before, registers) == After::skipped) return std::nullopt;
     }
     throw ModelError("an access faults for ever");
 }
@@ -174,8 +216,13 @@ void user_write(VirtAddr address, std::span<const std::byte> from) {
 void user_execute(VirtAddr address) { translate(address, Operation::execute, true); }
 
 void user_fault(const proc::Fault& fault) {
-    if (!proc::handle_fault(fault)) throw ModelError("a user fault was given a fix-up");
+    const abi::UpcallFrame before = registers_at(fault.instruction.value);
+    abi::UpcallFrame registers = before;
+    proc::Fault raised = fault;
+    raised.registers = &registers;
+    if (!proc::handle_fault(raised)) throw ModelError("a user fault was given a fix-up");
     before_return_to_user();
+    static_cast<void>(after_fault(before, registers));
 }
 
 void user_compute(std::uint64_t nanoseconds) {
@@ -222,6 +269,8 @@ void set_current_thread(Thread& thread) { state().thread = &thread; }
 void request_user_return_work() { state().user_return_work = true; }
 
 void alone(void (*work)()) { work(); }
+void set_runtime(ThreadState& thread, VirtRange runtime) { thread.runtime = runtime; }
+void resume_user(abi::UpcallFrame& registers) { throw shim::Resumed{registers}; }
 
 void send_reschedule(unsigned cpu) { state().visible.rescheduled.push_back(cpu); }
 

@@ -111,6 +111,12 @@ inline Result<std::uint64_t> thread_affinity(abi::Handle thread,
     return checked(
         system_call<Call::thread_affinity>(thread, processors.data(), processors.size()));
 }
+/// Says where the calling thread takes its faults; entry 0: nowhere. See user/lib/upcall.hpp.
+inline Result<void> thread_upcalls(std::uint64_t entry, std::uint64_t stack, std::uint64_t bytes,
+                                   VirtRange runtime) {
+    return checked_void(system_call<Call::thread_upcalls>(entry, stack, bytes, runtime.start.value,
+                                                          runtime.bytes()));
+}
 inline Result<abi::MachineInfo> machine_info() {
     abi::MachineInfo info{};
     TRY(checked(system_call<Call::machine_info>(&info, sizeof info)));

@@ -81,6 +81,8 @@ extern const Suite placement_suite;
 extern const Suite protection_suite;
 extern const Suite maps_suite;
 extern const Suite faults_suite;
+extern const Suite upcalls_suite;
+extern const Suite upcall_threads_suite;
 extern const Suite spawn_suite;
 extern const Suite elf_suite;
 extern const Suite limits_suite;

@@ -18,5 +18,7 @@ struct Role {
 
 /// Those of children within limits.
 std::span<const Role> limits_roles();
+/// Those of children that take their own faults.
+std::span<const Role> upcalls_roles();
 
 } // namespace selftest

@@ -16,7 +16,8 @@ constexpr const selftest::Suite* suites[] = {
     &selftest::registers_suite,  &selftest::ipc_suite,        &selftest::notifications_suite,
     &selftest::kill_suite,       &selftest::scheduling_suite, &selftest::spawn_suite,
     &selftest::elf_suite,        &selftest::limits_suite,     &selftest::faults_suite,
-    &selftest::processors_suite, &selftest::stress_suite,
+    &selftest::processors_suite, &selftest::upcalls_suite,    &selftest::upcall_threads_suite,
+    &selftest::stress_suite,
 };
 
 const selftest::Suite* find_suite(std::string_view name) {

@@ -2,6 +2,7 @@
 // What each CPU has of its own, reached through GS while in the kernel.
 #pragma once
 
+#include "abi/system_calls.hpp"
 #include "arch/cpu/area_offsets.hpp"
 #include "arch/cpu/descriptors.hpp"
 #include "arch/cpu/measures.hpp"
@@ -49,11 +50,14 @@ struct alignas(page_size) CpuArea {
     std::uint64_t user_stack = 0; ///< scratch of the system-call entry
     proc::Thread* thread = nullptr;
     std::uint32_t number = 0;
-    std::uint8_t user_return_work = 0;        ///< proc::before_user_return is wanted
-    bool fsgsbase = false;                    ///< user code may change FS and GS base
-    bool smap = false;                        ///< user memory is out of reach without STAC
-    bool guarded = false;                     ///< entered and left by guarded_entry.S
-    bool separates = false;                   ///< spaces are separated by separate_spaces()
+    std::uint8_t user_return_work = 0; ///< proc::before_user_return is wanted
+    bool fsgsbase = false;             ///< user code may change FS and GS base
+    bool smap = false;                 ///< user memory is out of reach without STAC
+    bool guarded = false;              ///< entered and left by guarded_entry.S
+    bool separates = false;            ///< spaces are separated by separate_spaces()
+    /// Numbers from here on take the long way: abi::system_call_count, or 0 when the thread has
+    /// declared its runtime.
+    std::uint64_t system_call_limit = abi::system_call_count;
     std::uint64_t root = 0;                   ///< CR3 as loaded
     vm::Translations* translations = nullptr; ///< of the space that is loaded
     std::uint64_t alarm = ~0ULL;              ///< nanoseconds; ~0: none
@@ -62,6 +66,9 @@ struct alignas(page_size) CpuArea {
     /// Of the word perturb=N: in nanoseconds, like the alarm.
     std::uint64_t perturbation = ~0ULL;
     InterruptStacks* stacks = nullptr;
+    /// Where the runtime's system calls return to: so many addresses from the first one.
+    std::uint64_t runtime_first = 0;
+    std::uint64_t runtime_count = 0;
 
     // Counters, for tests and figures.
     std::uint64_t interrupts = 0;
@@ -92,6 +99,9 @@ static_assert(offsetof(CpuArea, thread) == CPU_THREAD);
 static_assert(offsetof(CpuArea, number) == CPU_NUMBER);
 static_assert(offsetof(CpuArea, user_return_work) == CPU_USER_RETURN_WORK);
 static_assert(offsetof(CpuArea, guarded) == CPU_GUARDED);
+static_assert(offsetof(CpuArea, system_call_limit) == CPU_SYSTEM_CALL_LIMIT);
+static_assert(offsetof(CpuArea, runtime_first) == CPU_RUNTIME_FIRST);
+static_assert(offsetof(CpuArea, runtime_count) == CPU_RUNTIME_COUNT);
 
 /// The area of the CPU that runs this.
 inline CpuArea& this_cpu() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where assembly finds the fields of arch::CpuArea, and the segment selectors. area.hpp checks the
-// former, descriptors.cpp the latter.
+// Where assembly finds the fields of arch::CpuArea, the segment selectors, and a vector of our own.
+// area.hpp checks the fields, descriptors.cpp the selectors.
 #pragma once
 
 #define CPU_SELF 0
@@ -10,6 +10,9 @@
 #define CPU_NUMBER 32
 #define CPU_USER_RETURN_WORK 36
 #define CPU_GUARDED 39
+#define CPU_SYSTEM_CALL_LIMIT 48
+#define CPU_RUNTIME_FIRST 112
+#define CPU_RUNTIME_COUNT 120
 #define CPU_DESCRIPTORS 4096
 #define CPU_ENTRY 8192
 #define CPU_ENTRY_STACK_END 12224
@@ -24,3 +27,6 @@
 #define SELECTOR_USER_DATA 0x23
 #define SELECTOR_USER_CODE 0x2b
 #define SELECTOR_TASK 0x30
+
+// In a TrapFrame, beyond those of the processor: a system call that is not the runtime's.
+#define VECTOR_FOREIGN_CALL 256

@@ -73,12 +73,29 @@ void clear_selectors() {
                  : "r"(0));
 }
 
+/// Entry code compares the return address, which lies behind the two bytes of a SYSCALL.
+void load_runtime(CpuArea& area, const VirtRange& runtime) {
+    if (runtime.empty()) [[likely]] {
+        area.system_call_limit = abi::system_call_count;
+        return;
+    }
+    constexpr std::uint64_t instruction_bytes = 2;
+    area.system_call_limit = 0;
+    area.runtime_first = runtime.start.value + instruction_bytes;
+    area.runtime_count = runtime.bytes() - instruction_bytes + 1;
+}
+
 } // namespace
 } // namespace arch
 
 namespace proc::port {
 
 using namespace arch;
+
+void set_runtime(ThreadState& state, VirtRange runtime) {
+    state.runtime = runtime;
+    load_runtime(this_cpu(), runtime);
+}
 
 void prepare_user_thread(ThreadState& state, const UserStart& start) {
     std::uint64_t top = state.stack_top;
@@ -120,6 +137,7 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
     // Else traps arrive on the area's own stack, always the same.
     if (!area.guarded) [[likely]]
         area.task_state.rsp[0] = to.stack_top;
+    load_runtime(area, to.runtime);
     if (to.vector_state != nullptr) {
         load_vector_state(to.vector_state);
         clear_selectors();
@@ -130,6 +148,16 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
         }
     }
     arch_switch_stack(&from.stack_pointer, to.stack_pointer);
+}
+
+void resume_user(abi::UpcallFrame& registers) {
+    registers.cs = SELECTOR_USER_CODE;
+    registers.ss = SELECTOR_USER_DATA;
+    // What lies below the frame, and above it, is lost with this.
+    if (this_cpu().guarded)
+        asm volatile("movq %0, %%rsp\n\tjmp guarded_return_to_user" : : "r"(&registers) : "memory");
+    asm volatile("movq %0, %%rsp\n\tjmp trap_return_to_user" : : "r"(&registers) : "memory");
+    __builtin_unreachable();
 }
 
 void send_reschedule(unsigned cpu) { send_interrupt(cpu, vector_reschedule); }

@@ -35,6 +35,7 @@ namespace {
 using proc::FaultKind;
 
 FaultKind kind_of(std::uint64_t vector) {
+    if (vector == VECTOR_FOREIGN_CALL) return FaultKind::foreign_call;
     switch (static_cast<Vector>(vector)) {
     case Vector::page_fault: return FaultKind::page;
     case Vector::divide: return FaultKind::divide;
@@ -50,17 +51,21 @@ FaultKind kind_of(std::uint64_t vector) {
     }
 }
 
-/// The page fault in `frame`, whose address CR2 still holds.
-proc::Fault page_fault(const TrapFrame& frame, bool from_user, std::uint64_t address) {
+/// The page fault in `frame` at `address`, which CR2 held.
+proc::Fault page_fault(TrapFrame& frame, bool from_user, std::uint64_t address) {
     if ((frame.error & page_fault_reserved) != 0)
         panic(&frame, "a page-table entry has a reserved bit set");
-    return {.kind = FaultKind::page,
+    // The processor's own access on behalf of a user instruction, to a descriptor: no page that is
+    // mapped for the user can satisfy it.
+    const bool own = from_user && (frame.error & page_fault_user) == 0;
+    return {.kind = own ? FaultKind::privileged : FaultKind::page,
             .from_user = from_user,
             .has_address = true,
             .access = {.write = (frame.error & page_fault_write) != 0,
                        .execute = (frame.error & page_fault_fetch) != 0},
             .address = {address},
-            .instruction = {frame.rip}};
+            .instruction = {frame.rip},
+            .registers = from_user ? registers_of(&frame) : nullptr};
 }
 
 bool in_entry_code(std::uint64_t instruction) {
@@ -110,12 +115,7 @@ void non_maskable_interrupt() {
 
 void trap_from_user(TrapFrame* frame) {
     if (frame->vector == static_cast<std::uint64_t>(Vector::page_fault)) [[likely]] {
-        proc::Fault fault = page_fault(*frame, true, read_cr2());
-        // The processor's own access on behalf of an instruction, to a descriptor: no page that is
-        // mapped for the user can satisfy it.
-        if ((frame->error & page_fault_user) == 0) [[unlikely]]
-            fault.kind = FaultKind::privileged;
-        if (proc::handle_fault(fault)) return;
+        if (proc::handle_fault(page_fault(*frame, true, read_cr2()))) return;
     } else {
         ktest::catch_user_fault(*frame);
         if (frame->vector == static_cast<std::uint64_t>(Vector::debug)) write_dr6(0xffff'0ff0);
@@ -124,10 +124,11 @@ void trap_from_user(TrapFrame* frame) {
                                 .has_address = false,
                                 .access = {},
                                 .address = {},
-                                .instruction = {frame->rip}}))
+                                .instruction = {frame->rip},
+                                .registers = registers_of(frame)}))
             return;
     }
-    panic(frame, "a user fault was neither resolved nor the process's end");
+    panic(frame, "a user fault was neither resolved, nor handed up, nor the process's end");
 }
 
 void trap_from_kernel(TrapFrame* frame) {

@@ -8,7 +8,9 @@ namespace arch {
 
 extern "C" {
 
-/// An exception in user mode, on the thread's kernel stack. Returning restarts the instruction.
+/// An exception in user mode, or a system call that is not the runtime's, on the thread's kernel
+/// stack. Returning goes on with the registers in the frame: they restart the instruction, or begin
+/// the thread's handler.
 void trap_from_user(TrapFrame* frame);
 /// An exception in kernel mode.
 void trap_from_kernel(TrapFrame* frame);

@@ -2,6 +2,8 @@
 // What an interrupt or exception leaves on the kernel stack.
 #pragma once
 
+#include "abi/upcall.hpp"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -22,6 +24,18 @@ struct TrapFrame {
 static_assert(sizeof(TrapFrame) == 22 * 8);
 static_assert(offsetof(TrapFrame, vector) == 15 * 8);
 static_assert(offsetof(TrapFrame, rip) == 17 * 8);
+
+/// The frame as proc sees it: vector and error code are there for words about the fault.
+inline abi::UpcallFrame* registers_of(TrapFrame* frame) {
+    static_assert(sizeof(TrapFrame) == sizeof(abi::UpcallFrame));
+    static_assert(offsetof(TrapFrame, vector) == offsetof(abi::UpcallFrame, cause));
+    static_assert(offsetof(TrapFrame, error) == offsetof(abi::UpcallFrame, address));
+    static_assert(offsetof(TrapFrame, r15) == offsetof(abi::UpcallFrame, r15));
+    static_assert(offsetof(TrapFrame, rdi) == offsetof(abi::UpcallFrame, rdi));
+    static_assert(offsetof(TrapFrame, rip) == offsetof(abi::UpcallFrame, rip));
+    static_assert(offsetof(TrapFrame, rsp) == offsetof(abi::UpcallFrame, rsp));
+    return reinterpret_cast<abi::UpcallFrame*>(frame);
+}
 
 /// Exception vectors (SDM vol. 3A, table 6-1).
 enum class Vector : std::uint8_t {

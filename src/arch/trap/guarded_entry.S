@@ -260,9 +260,9 @@ guarded_system_call:
     restrict_branches
     movq %r11, %rax
     movq 24(%rsp), %rdx
-    cmpq $system_call_count, %rax
+    cmpq %gs:CPU_SYSTEM_CALL_LIMIT, %rax
     jae 3f
-    sbbq %rcx, %rcx                 // all ones, or zero where the branch was mispredicted
+7:  sbbq %rcx, %rcx                 // all ones, or zero where the branch was mispredicted
     andq %rcx, %rax
     movq system_call_table(, %rax, 8), %rax
     movq %r10, %rcx                 // the fourth argument of a function
@@ -298,7 +298,13 @@ guarded_system_call:
     popq %rax
     jmp 1b
 
-3:  movq $-BAD_SYSTEM_CALL, %rax
+3:  judge_system_call accept=7b, refuse=8f
+    make_call_a_trap
+    movq %rsp, %rdi
+    xorl %ebp, %ebp
+    call trap_from_user
+    jmp guarded_return_to_user
+8:  movq $-BAD_SYSTEM_CALL, %rax
     jmp 1b
 
 4:  popq %r11

@@ -2,10 +2,14 @@
 // SYSCALL: number in rax, arguments in rdi, rsi, rdx, r10, r8, r9; result in rax. The processor put
 // RIP into rcx and RFLAGS into r11 (SDM vol. 2B, SYSCALL) and masked IF, TF, DF, AC and NT.
 //
+// A thread may have declared where its runtime lies: then the limit that each call's number is
+// compared with is 0, so that they all take the long way, and the others pay nothing for it.
+//
 // The kernel stack, from its top down, 16-aligned where the function is called:
 //   unused, user RSP, user RFLAGS, user RIP, rdi, rsi, rdx, r8, r9, r10
 // C++ keeps the other registers; those saved here come back so that nothing of the kernel's leaks.
 #include "arch/cpu/area_offsets.hpp"
+#include "arch/trap/entry_macros.inc"
 
 #define BAD_SYSTEM_CALL 11
 
@@ -29,9 +33,9 @@ system_call_entry:
     pushq %r8
     pushq %r9
     pushq %r10
-    cmpq $system_call_count, %rax
+    cmpq %gs:CPU_SYSTEM_CALL_LIMIT, %rax
     jae 3f
-    sbbq %rcx, %rcx                 // all ones, or zero where the branch was mispredicted
+5:  sbbq %rcx, %rcx                 // all ones, or zero where the branch was mispredicted
     andq %rcx, %rax
     movq %r10, %rcx                 // the fourth argument of a function
     call *system_call_table(, %rax, 8)
@@ -61,7 +65,13 @@ system_call_entry:
     popq %rax
     jmp 1b
 
-3:  movq $-BAD_SYSTEM_CALL, %rax
+3:  judge_system_call accept=5b, refuse=6f
+    make_call_a_trap
+    movq %rsp, %rdi
+    xorl %ebp, %ebp                 // the end of a backtrace
+    call trap_from_user
+    jmp trap_return_to_user
+6:  movq $-BAD_SYSTEM_CALL, %rax
     jmp 1b
 
 4:  popq %r11
