@@ -59,8 +59,10 @@ unsigned alike_below(const TableDescriptor& table, unsigned end, bool empty) {
 }
 
 unsigned find_empty(const TableDescriptor& table, unsigned first, unsigned count, unsigned step) {
+    const std::uint64_t aligned = multiples(step);
     for (unsigned word = first / 64; word < bitmap_words; ++word) {
-        std::uint64_t found = starts(table, word, count) & multiples(step);
+        if (table.free_word(word) == 0) continue;
+        std::uint64_t found = starts(table, word, count) & aligned;
         if (word == first / 64) found &= ~0ULL << (first % 64);
         if (found != 0) return word * 64 + static_cast<unsigned>(std::countr_zero(found));
     }
@@ -71,8 +73,10 @@ unsigned find_empty_below(const TableDescriptor& table, unsigned end, unsigned c
                           unsigned step) {
     if (end < count) return table_entries;
     const unsigned last = end - count;
+    const std::uint64_t aligned = multiples(step);
     for (unsigned word = last / 64 + 1; word-- > 0;) {
-        std::uint64_t found = starts(table, word, count) & multiples(step);
+        if (table.free_word(word) == 0) continue;
+        std::uint64_t found = starts(table, word, count) & aligned;
         if (word == last / 64) found &= ~0ULL >> (63 - last % 64);
         if (found != 0) return word * 64 + 63 - static_cast<unsigned>(std::countl_zero(found));
     }

@@ -13,22 +13,27 @@ namespace {
 constinit FrameSlab<TableDescriptor, Rank::slab> descriptors;
 constinit FrameSlab<Summary, Rank::slab> summaries;
 
-/// Stands in for a summary that there was no memory for. Set by `reset_tables`, then never written.
-constinit Summary everything;
-
-Summary* make_summary() {
+/// A descriptor, with a summary above level 1.
+Result<TableDescriptor*> take_descriptor(Level level) {
+    TableDescriptor* table = TRY(descriptors.take());
+    if (level == 1) return table;
     const auto summary = summaries.take();
-    return summary ? *summary : &everything;
+    if (!summary) {
+        descriptors.give(table);
+        return summary.error();
+    }
+    table->summary = *summary;
+    return table;
 }
 
 void give_descriptor(TableDescriptor* table) {
-    if (can_lower(table->summary)) summaries.give(table->summary);
+    if (table->summary != nullptr) summaries.give(table->summary);
     descriptors.give(table);
 }
 
 void initialise(TableDescriptor& descriptor, PhysAddr frame, Level level) {
     descriptor.frame = frame;
-    set_level(descriptor, level);
+    descriptor.level = static_cast<std::uint8_t>(level);
     descriptor.longest.reset(level_pages(level + 1));
     std::fill_n(descriptor.free, std::size(descriptor.free), ~0ULL);
     frame_record(frame).table = &descriptor;
@@ -53,18 +58,10 @@ bool TableDescriptor::holds_only(Entry value, const Slot* slots) {
 void reset_tables() {
     descriptors.reset();
     summaries.reset();
-    everything.promise_all();
-}
-
-bool can_lower(const Summary* summary) { return summary != nullptr && summary != &everything; }
-
-void set_level(TableDescriptor& table, Level level) {
-    table.level = static_cast<std::uint8_t>(level);
-    if (level > 1 && table.summary == nullptr) table.summary = make_summary();
 }
 
 Result<TableDescriptor*> make_table(Level level) {
-    TableDescriptor* descriptor = TRY(descriptors.take());
+    TableDescriptor* descriptor = TRY(take_descriptor(level));
     const auto frame = allocate_zeroed_frame(FrameKind::table);
     if (!frame) {
         give_descriptor(descriptor);
@@ -76,7 +73,7 @@ Result<TableDescriptor*> make_table(Level level) {
 
 Result<TableDescriptor*> make_root(Level level) {
     if (!port::mirrored_roots()) return make_table(level);
-    TableDescriptor* descriptor = TRY(descriptors.take());
+    TableDescriptor* descriptor = TRY(take_descriptor(level));
     const auto frames = allocate_frames(FrameKind::table, 1);
     if (!frames) {
         give_descriptor(descriptor);
@@ -89,7 +86,7 @@ Result<TableDescriptor*> make_root(Level level) {
 }
 
 Result<TableDescriptor*> adopt_table(PhysAddr frame, Level level) {
-    TableDescriptor* descriptor = TRY(descriptors.take());
+    TableDescriptor* descriptor = TRY(take_descriptor(level));
     initialise(*descriptor, frame, level);
     const auto* slots = static_cast<const Slot*>(direct(frame));
     for (unsigned index = 0; index < table_entries; ++index)

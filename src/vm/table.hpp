@@ -109,11 +109,6 @@ inline TableRef TableRef::below(Entry entry, unsigned index) const {
 void reset_tables();
 /// Makes a zeroed table with a descriptor, reachable by nobody. Error: no_memory.
 Result<TableDescriptor*> make_table(Level level);
-/// Makes a table that nobody can reach yet one of another level.
-void set_level(TableDescriptor& table, Level level);
-/// Whether promises about the tables below can be lowered: where there was no memory for a summary,
-/// a table that can't be written promises everything.
-bool can_lower(const Summary* summary);
 /// Makes a root: of two pages where the port mirrors roots, the second one right behind the first.
 /// Error: no_memory.
 Result<TableDescriptor*> make_root(Level level);

@@ -3,6 +3,7 @@
 #include "vm/transaction.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace vm {
 
@@ -65,10 +66,8 @@ Transaction::~Transaction() {
     if (applied_) return;
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
-    while (reserved_ != nullptr) {
-        TableDescriptor* table = reserved_;
-        reserved_ = table->next;
-        free_table(table);
+    for (TableDescriptor* reserved : reserved_) {
+        while (reserved != nullptr) free_table(std::exchange(reserved, reserved->next));
     }
     if (charged_ != 0) space_.account_.release({charged_});
 }
@@ -98,15 +97,16 @@ void Transaction::unlock_below(const TableRef& table, VirtRange range) {
     });
 }
 
-std::uint64_t Transaction::tables_below(Level level, VirtRange range) const {
+std::uint64_t Transaction::tables_below(Level level, VirtRange range, std::uint64_t& upper) const {
     const Level child = level - 1;
     std::uint64_t tables = 1;
     if (child == 1) return tables;
+    ++upper;
     const std::uint64_t size = level_size(child);
     if (child > leaf_level_) {
         for (VirtAddr at = range.start; at < range.end;) {
             const VirtAddr next = std::min(VirtAddr{align_down(at.value, size) + size}, range.end);
-            tables += tables_below(child, {at, next});
+            tables += tables_below(child, {at, next}, upper);
             at = next;
         }
         return tables;
@@ -114,9 +114,10 @@ std::uint64_t Transaction::tables_below(Level level, VirtRange range) const {
     const VirtAddr first_end{align_down(range.start.value, size) + size};
     const VirtAddr last_start{align_down(range.end.value, size)};
     if (last_start < first_end && (range.start.value % size != 0 || range.end < first_end))
-        return tables + tables_below(child, range);
-    if (range.start.value % size != 0) tables += tables_below(child, {range.start, first_end});
-    if (range.end.value % size != 0) tables += tables_below(child, {last_start, range.end});
+        return tables + tables_below(child, range, upper);
+    if (range.start.value % size != 0)
+        tables += tables_below(child, {range.start, first_end}, upper);
+    if (range.end.value % size != 0) tables += tables_below(child, {last_start, range.end}, upper);
     return tables;
 }
 
@@ -140,11 +141,12 @@ Result<void> Transaction::charge_beyond(std::uint64_t spent, std::uint64_t pages
     return {};
 }
 
-Result<void> Transaction::make_tables(std::uint64_t count) {
-    for (std::uint64_t made = 0; made < count; ++made) {
-        TableDescriptor* table = TRY(make_table(1));
-        table->next = reserved_;
-        reserved_ = table;
+Result<void> Transaction::make_tables(const Need& need) {
+    for (std::uint64_t made = 0; made < need.tables; ++made) {
+        const bool upper = made < need.upper;
+        TableDescriptor* table = TRY(make_table(upper ? 2 : 1));
+        table->next = reserved_[upper];
+        reserved_[upper] = table;
     }
     return {};
 }
@@ -158,11 +160,11 @@ void Transaction::mirror(const TableRef& root, unsigned first, unsigned last) co
 }
 
 TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) {
-    require(reserved_ != nullptr && !entry.present(), "splitting without a reserved table");
-    TableDescriptor* const made = reserved_;
-    reserved_ = made->next;
+    TableDescriptor*& reserved = reserved_[table.level > 2];
+    require(reserved != nullptr && !entry.present(), "splitting without a reserved table");
+    TableDescriptor* const made = std::exchange(reserved, reserved->next);
     made->next = nullptr;
-    set_level(*made, table.level - 1);
+    made->level = static_cast<std::uint8_t>(table.level - 1);
     made->longest.reset(entry.empty() ? level_pages(table.level) : 0);
     const TableRef child = table_at(made->frame, table.level - 1, table.address_of(index));
     if (entry.empty()) {
@@ -225,7 +227,8 @@ bool Transaction::fold() {
 }
 
 void Transaction::commit(std::uint64_t released, Freeing freeing) {
-    require(applied_ && reserved_ == nullptr, "a transaction reserved more than it used");
+    require(applied_ && reserved_[0] == nullptr && reserved_[1] == nullptr,
+            "a transaction reserved more than it used");
     if (freed_) {
         std::atomic_thread_fence(
             std::memory_order_seq_cst); // what was freed first: see promise.hpp

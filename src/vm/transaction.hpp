@@ -71,7 +71,7 @@ public:
                 TRY(charge_beyond(spent, pages));
             }
         }
-        return need.tables == 0 ? Result<void>{} : make_tables(need.tables);
+        return need.tables == 0 ? Result<void>{} : make_tables(need);
     }
     /// The same where nothing is given back.
     template <typename Splits>
@@ -116,6 +116,7 @@ public:
 private:
     struct Need {
         std::uint64_t tables = 0;  ///< tables to make
+        std::uint64_t upper = 0;   ///< of these, those above level 1
         std::uint64_t prepaid = 0; ///< of these, those that the split entry is charged for already
     };
 
@@ -129,11 +130,12 @@ private:
     /// The part of `range` that slot `index` of `table` maps.
     static Spot spot(const TableRef& table, unsigned index, VirtRange range);
     bool detaches(const Spot& where) const { return detach_ == Detach::yes && where.whole; }
-    /// Tables needed below one entry of a table at `level` to give `range` entries of its own.
-    std::uint64_t tables_below(Level level, VirtRange range) const;
+    /// Tables needed below one entry of a table at `level` to give `range` entries of its own. Adds
+    /// those above level 1 to `upper`.
+    std::uint64_t tables_below(Level level, VirtRange range, std::uint64_t& upper) const;
     /// Charges what `spent` pages of the surplus leave of `pages`.
     Result<void> charge_beyond(std::uint64_t spent, std::uint64_t pages);
-    Result<void> make_tables(std::uint64_t count);
+    Result<void> make_tables(const Need& need);
     /// The charge of a table and all below it.
     static std::uint64_t charge_of_table(PhysAddr frame, Level level);
     /// Links a reserved table, filled with copies of `entry`, in the entry's place.
@@ -169,9 +171,10 @@ private:
     bool applied_ = false;
     bool freed_ = false;          ///< an entry became empty
     bool keeps_too_many_ = false; ///< a table became idle, and this CPU has left a few already
-    TableDescriptor* reserved_ = nullptr; ///< chained through `next`
-    std::uint64_t charged_ = 0;           ///< to be given back if nothing is applied
-    std::uint64_t kept_ = 0;              ///< of the charge of what leaves: stays for what comes
+    /// Chained through `next`: [0] for level 1, [1] for those above, which have summaries.
+    TableDescriptor* reserved_[2] = {};
+    std::uint64_t charged_ = 0; ///< to be given back if nothing is applied
+    std::uint64_t kept_ = 0;    ///< of the charge of what leaves: stays for what comes
     Freeing freeing_ = Freeing::after_unlock;
     Obligations obligations_;
 };
@@ -256,7 +259,7 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
         if (entry.is_table(table.level)) {
             if (!detaches(where)) need_in(table.below(entry, index), where.range, splits, need);
         } else if ((!where.whole || table.level > leaf_level_) && splits(entry)) {
-            const std::uint64_t tables = tables_below(table.level, where.range);
+            const std::uint64_t tables = tables_below(table.level, where.range, need.upper);
             need.tables += tables;
             if (charge_of(entry, table.level) != 0) need.prepaid += tables;
         }
