@@ -105,7 +105,8 @@ public:
     }
     /// Before the table is linked.
     void promise_all() {
-        for (Atomic<std::uint64_t>& word : words_) word = slots_mask;
+        for (Atomic<std::uint64_t>& word : words_)
+            word.store(slots_mask, std::memory_order_relaxed);
     }
 
 private:
