@@ -62,6 +62,20 @@ bool invlpg_misses_globals(const ProcessorFacts& facts) {
            std::ranges::find(models, facts.model) != models.end();
 }
 
+void decide_pcid(Measures& measures, const ProcessorFacts& facts, Choice choice) {
+    measures.pcid = false;
+    if (!facts.pcid) {
+        measures.pcid_reason = "the processor has none";
+    } else if (choice == Choice::off) {
+        measures.pcid_reason = "the command line says so";
+    } else if (invlpg_misses_globals(facts)) {
+        measures.pcid_reason = "with them, this processor's INVLPG misses global pages";
+    } else {
+        measures.pcid = true;
+        measures.pcid_reason = "the processor has them";
+    }
+}
+
 BranchMeasure branch_measure(const ProcessorFacts& facts) {
     if (facts.automatic_ibrs || (facts.ibrs && (says(facts, ibrs_all) || facts.ibrs_always)))
         return BranchMeasure::always;
@@ -73,15 +87,15 @@ BranchMeasure branch_measure(const ProcessorFacts& facts) {
 
 } // namespace
 
-Measures decide_measures(const ProcessorFacts& facts, Choice isolation, Choice speculation) {
+Measures decide_measures(const ProcessorFacts& facts, Choices choices) {
     Measures measures;
-    decide_isolation(measures, facts, isolation);
-    measures.pcid = facts.pcid && !invlpg_misses_globals(facts);
-    if (speculation == Choice::off) {
+    decide_isolation(measures, facts, choices.isolation);
+    decide_pcid(measures, facts, choices.pcid);
+    if (choices.speculation == Choice::off) {
         measures.speculation_reason = "the command line says so";
         return measures;
     }
-    const bool all = speculation == Choice::on;
+    const bool all = choices.speculation == Choice::on;
     if (!all && facts.emulated) {
         measures.speculation_reason = "an emulator does not speculate";
         return measures;

@@ -57,7 +57,8 @@ enum class BranchMeasure : std::uint8_t {
 struct Measures {
     bool isolation = false; ///< user mode has roots of its own (KPTI)
     std::string_view isolation_reason;
-    bool pcid = false; ///< address-space identifiers may be used
+    bool pcid = false; ///< what is cached is tagged with the space (CR4.PCIDE)
+    std::string_view pcid_reason;
 
     bool fences = false;          ///< no guess gets past SWAPGS or a checked user pointer
     bool retpolines = false;      ///< indirect branches of the kernel ask no predictor
@@ -80,8 +81,14 @@ struct Measures {
     }
 };
 
-/// `isolation`: the word `kpti=`; `speculation`: the word `speculation=`. `on` means all that the
-/// processor has, needed or not.
-Measures decide_measures(const ProcessorFacts& facts, Choice isolation, Choice speculation);
+/// The words `kpti=`, `pcid=` and `speculation=`. `on` means all that the processor has, needed or
+/// not; PCIDs that err are not used even then.
+struct Choices {
+    Choice isolation = Choice::automatic;
+    Choice pcid = Choice::automatic;
+    Choice speculation = Choice::automatic;
+};
+
+Measures decide_measures(const ProcessorFacts& facts, Choices choices);
 
 } // namespace lib

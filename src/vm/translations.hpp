@@ -72,16 +72,33 @@ private:
 };
 
 /// What a space keeps for the machine's TLBs. The order of events is what makes it right:
-///   a CPU that begins to run the space   adds itself, then loads the root
-///   a CPU that changed the space         has changed the entries, then, behind a full barrier,
+///   a CPU that begins to run the space   adds itself, then reads `generation`, then loads the root
+///   a CPU that changed the space         has changed the entries, adds to `generation`, then
 ///                                        reads `running`
-/// so that of the two at least one sees the other. A CPU that loads another root forgets what it
-/// had cached of this one (PCIDs are not used), so nobody counts the flushes that it missed since.
+/// so that of the two at least one sees the other. A CPU that leaves the space needs no order: of a
+/// change that it did not flush it has not counted the number either (vm::PcidCache).
 struct Translations {
+    /// From here on CPUs may keep what they cached of a space that they left. At boot.
+    static void expect_kept() { kept_when_left = true; }
+
     /// Names the space's translations; never used again.
     std::uint64_t number = 0;
+    /// Counts changes: what a CPU cached at another count, and kept while it ran something else,
+    /// must be forgotten before it runs the space again.
+    Atomic<std::uint64_t> generation{0};
     /// CPUs that run the space, or read its tables without a lock: see Visit.
     CpuSet running;
+
+    /// The entries were changed, and `running` will be read: a full barrier. Gives the change's
+    /// number, for those who flush it; 0 where nobody needs one, and so no line is written.
+    std::uint64_t count_change() {
+        if (kept_when_left) return generation.fetch_add(1, std::memory_order_seq_cst) + 1;
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        return 0;
+    }
+
+private:
+    static inline bool kept_when_left = false;
 };
 
 /// Lets this CPU read the tables of a space that it does not run. Tables are freed when every CPU

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Isolated roots and measures against speculation: decided, forced, refused."""
+"""Isolated roots, PCIDs and measures against speculation: decided, forced, refused."""
+from case import SELFTEST
 
 SAID = r"(?m)^ktest: \d\d+ passed, 0 failed$"
 ROOT = r"(?m)^ktest: user mode's roots show of the kernel what entry code needs, no more ok"
 STORM = r"(?m)^ktest: NMIs all the way into the kernel and out of it change nothing ok$"
 REJECT = (r"(?m)^panic:", "FAILED")
+PCIDS = r"(?m)^ktest: PCIDs: a space that is left and run again keeps what was cached ok"
+PCID_ROOTS = r"(?m)^ktest: PCIDs: a flush of the running space reaches both its roots ok$"
+PCID_OTHERS = r"(?m)^ktest: PCIDs: so is one made by another CPU, which asks nobody ok$"
 
 
 def isolation_cases(case):
@@ -41,3 +45,22 @@ def isolation_cases(case):
     yield case("isolation: a word that is neither on nor off", words="kpti=maybe run=true",
                expect=(r"(?m)^measures: kpti=maybe is neither on nor off: ignored$",
                        r"(?m)^kpti: off, ", r"(?m)^run: exit 0$"))
+
+    # QEMU's emulation has no PCIDs.
+    for cpu, processors, words, kpti, pcid, long in (
+            ("corei7_skylake_x", 2, "kpti=on", "on", "on", False),
+            ("corei7_skylake_x", 1, "kpti=on", "on", "on", True),
+            ("corei7_skylake_x", 4, "kpti=on", "on", "on", True),
+            ("corei7_skylake_x", 1, "kpti=off", "off", "on", True),
+            ("corei7_skylake_x", 4, "kpti=off", "off", "on", True),
+            ("tigerlake", 2, "kpti=off", "off", "on", True),
+            ("tigerlake", 2, "kpti=on speculation=on", "on", "on", True),
+            ("corei7_skylake_x", 2, "kpti=on pcid=off", "on", "off", True)):
+        yield case(f"isolation: Bochs, {cpu}, {processors} CPUs, {words}", boot="bochs", cpu=cpu,
+                   status=None, ends="poweroff", processors=processors, memory="256M",
+                   words=f"{words} ktest run=selftest", reject=REJECT, seconds=600, long=long,
+                   expect=(rf"(?m)^kpti: {kpti}, the command line says so$",
+                           rf"(?m)^pcid: {pcid}, the (processor has them|command line says so)$",
+                           PCIDS + ("$" if pcid == "on" else r", skipped \(no PCIDs\)$"),
+                           PCID_ROOTS, *((PCID_OTHERS,) if processors > 1 else ()), SAID,
+                           *SELFTEST))

@@ -12,9 +12,7 @@ using lib::Vendor;
 
 namespace {
 
-Measures automatic(const ProcessorFacts& facts) {
-    return lib::decide_measures(facts, Choice::automatic, Choice::automatic);
-}
+Measures automatic(const ProcessorFacts& facts) { return lib::decide_measures(facts, {}); }
 
 /// Skylake with the microcode of 2019.
 constexpr ProcessorFacts skylake{.vendor = Vendor::intel,
@@ -64,8 +62,8 @@ TEST_CASE("roots are isolated where user mode might read the kernel's") {
     CHECK_FALSE(automatic({.vendor = Vendor::intel, .family = 6, .model = 0x1c}).isolation);
     CHECK(automatic({.vendor = Vendor::intel, .family = 6, .model = 0x37}).isolation);
     for (const ProcessorFacts& facts : {skylake, recent_intel, zen4}) {
-        CHECK(lib::decide_measures(facts, Choice::on, Choice::automatic).isolation);
-        CHECK_FALSE(lib::decide_measures(facts, Choice::off, Choice::automatic).isolation);
+        CHECK(lib::decide_measures(facts, {.isolation = Choice::on}).isolation);
+        CHECK_FALSE(lib::decide_measures(facts, {.isolation = Choice::off}).isolation);
         CHECK_FALSE(automatic(facts).isolation_reason.empty());
     }
 }
@@ -114,16 +112,18 @@ TEST_CASE("what needs nothing goes by the plain ways") {
     ProcessorFacts emulated{.vendor = Vendor::amd, .family = 6, .emulated = true};
     CHECK_FALSE(automatic(emulated).guarded());
     CHECK_FALSE(automatic(emulated).speculation());
-    CHECK(lib::decide_measures(emulated, Choice::automatic, Choice::on).retpolines);
+    CHECK(lib::decide_measures(emulated, {.speculation = Choice::on}).retpolines);
     CHECK_FALSE(automatic({.vendor = Vendor::intel, .family = 6, .model = 0x26}).guarded());
 }
 
 TEST_CASE("the command line has the last word") {
-    const Measures none = lib::decide_measures(skylake, Choice::off, Choice::off);
+    const Measures none =
+        lib::decide_measures(skylake, {.isolation = Choice::off, .speculation = Choice::off});
     CHECK_FALSE(none.guarded());
     CHECK_FALSE(none.speculation());
     CHECK(none.pcid);
-    const Measures all = lib::decide_measures(recent_intel, Choice::on, Choice::on);
+    const Measures all =
+        lib::decide_measures(recent_intel, {.isolation = Choice::on, .speculation = Choice::on});
     CHECK(all.isolation);
     CHECK(all.buffers);
     CHECK(all.no_store_bypass);
@@ -136,5 +136,8 @@ TEST_CASE("no PCIDs where INVLPG would miss global pages") {
     alder_lake.model = 0x97;
     CHECK_FALSE(automatic(alder_lake).pcid);
     CHECK(automatic(recent_intel).pcid);
+    CHECK_FALSE(lib::decide_measures(alder_lake, {.pcid = Choice::on}).pcid);
+    CHECK_FALSE(lib::decide_measures(recent_intel, {.pcid = Choice::off}).pcid);
+    CHECK_FALSE(lib::decide_measures({}, {.pcid = Choice::on}).pcid);
     CHECK_FALSE(automatic({.vendor = Vendor::intel, .family = 6, .model = 0x5e}).pcid);
 }

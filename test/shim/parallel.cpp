@@ -159,7 +159,7 @@ void flush_parallel(const vm::port::FlushRequest& asked) {
     Mmu& mmu = Machine::current().mmu();
     const unsigned self = vm::port::cpu();
     vm::Translations& translations = asked.space->translations();
-    translations.generation.fetch_add(1, std::memory_order_seq_cst);
+    static_cast<void>(translations.count_change());
     FlushOrder& request = requests[self];
     request.flush = {.root = asked.space->is_kernel() ? 0 : asked.space->user_root().value,
                      .ranges = {{asked.range.start.value, asked.range.end.value}},

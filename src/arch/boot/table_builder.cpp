@@ -3,7 +3,6 @@
 #include "arch/boot/table_builder.hpp"
 
 #include "arch/cpu/measures.hpp"
-#include "arch/cpu_features.hpp"
 #include "arch/layout.hpp"
 #include "vm/port.hpp"
 
@@ -29,10 +28,6 @@ vm::Level leaf_level(VirtAddr address, PhysRange physical, vm::Level highest) {
     }
     return level;
 }
-
-/// Global translations stay when user mode's root is loaded: where that must not show them, there
-/// are none.
-bool global_pages() { return cpu_features().pge && !measures().isolation; }
 
 /// The root, and behind it user mode's where there is one (vm::port::mirrored_roots).
 PhysAddr take_root(EarlyMemory& memory) {
@@ -61,8 +56,8 @@ vm::Entry& TableBuilder::entry(VirtAddr address, vm::Level level) {
 void TableBuilder::map(VirtAddr address, PhysRange physical, vm::Access access, vm::Level highest) {
     while (physical.start < physical.end) {
         const vm::Level level = leaf_level(address, physical, highest);
-        entry(address, level) = vm::Entry::leaf(physical.start, access, level,
-                                                {.user = false, .global = global_pages()});
+        entry(address, level) =
+            vm::Entry::leaf(physical.start, access, level, {.user = false, .global = true});
         address = address + vm::level_size(level);
         physical.start = physical.start + vm::level_size(level);
     }

@@ -19,7 +19,7 @@ public:
 
     PhysAddr root() const { return root_; }
 
-    /// Maps `physical` at `address` for the kernel: global where the processor can, in the largest
+    /// Maps `physical` at `address` for the kernel: global (kernel_pages_global), in the largest
     /// pages that alignment and `highest` (the largest level of a leaf) allow.
     /// Precondition: page-aligned, and nothing mapped there so far.
     void map(VirtAddr address, PhysRange physical, vm::Access access, vm::Level highest);

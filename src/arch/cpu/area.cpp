@@ -61,12 +61,11 @@ void connect(CpuArea& area, InterruptStacks& stacks, std::uint64_t kernel_stack_
 
 /// What an area holds of the processor that it belongs to.
 void describe_cpu(CpuArea& area) {
-    area.root = read_cr3();
-    if (measures().isolation) area.entry.kernel_root = area.root;
+    if (measures().isolation) area.entry.kernel_root = read_cr3();
     area.fsgsbase = cpu_features().fsgsbase;
     area.smap = cpu_features().smap;
     area.guarded = measures().guarded();
-    area.separates = spaces_need_separation();
+    area.plain_roots = !measures().isolation && !measures().pcid && !spaces_need_separation();
 }
 
 /// Calls visit(VirtRange, vm::Access) for what user mode's roots show of an area: of the interrupt

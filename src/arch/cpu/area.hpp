@@ -9,8 +9,8 @@
 #include "arch/cpu/registers.hpp"
 #include "lib/address.hpp"
 #include "lib/result.hpp"
+#include "vm/pcid_cache.hpp"
 #include "vm/port.hpp"
-#include "vm/space.hpp"
 
 #include <array>
 #include <cstddef>
@@ -54,11 +54,14 @@ struct alignas(page_size) CpuArea {
     bool fsgsbase = false;             ///< user code may change FS and GS base
     bool smap = false;                 ///< user memory is out of reach without STAC
     bool guarded = false;              ///< entered and left by guarded_entry.S
-    bool separates = false;            ///< spaces are separated by separate_spaces()
+    bool plain_roots = true;           ///< a root is loaded by writing CR3, and that is all
     /// Numbers from here on take the long way: abi::system_call_count, or 0 when the thread has
     /// declared its runtime.
     std::uint64_t system_call_limit = abi::system_call_count;
-    std::uint64_t root = 0;                   ///< CR3 as loaded
+    /// Where the runtime's system calls return to: so many addresses from the first one.
+    std::uint64_t runtime_first = 0;
+    std::uint64_t runtime_count = 0;
+    vm::PcidCache pcids;                      ///< where measures().pcid
     vm::Translations* translations = nullptr; ///< of the space that is loaded
     std::uint64_t alarm = ~0ULL;              ///< nanoseconds; ~0: none
     std::uint64_t clock_start = 0;            ///< what this CPU's TSC showed when time began
@@ -66,9 +69,6 @@ struct alignas(page_size) CpuArea {
     /// Of the word perturb=N: in nanoseconds, like the alarm.
     std::uint64_t perturbation = ~0ULL;
     InterruptStacks* stacks = nullptr;
-    /// Where the runtime's system calls return to: so many addresses from the first one.
-    std::uint64_t runtime_first = 0;
-    std::uint64_t runtime_count = 0;
 
     // Counters, for tests and figures.
     std::uint64_t interrupts = 0;
@@ -77,7 +77,9 @@ struct alignas(page_size) CpuArea {
     std::uint64_t reschedules = 0;    ///< vector_reschedule
     std::uint64_t flush_requests = 0; ///< vector_flush
     std::uint64_t flushed_pages = 0;  ///< INVLPG
-    std::uint64_t flushed_spaces = 0; ///< CR3 or CR4 written
+    std::uint64_t flushed_spaces = 0; ///< CR3 or CR4 written for it
+    std::uint64_t kept_roots = 0;     ///< loaded with what was cached before
+    std::uint64_t fresh_roots = 0;    ///< loaded with a flush of their PCID
 
     alignas(page_size) GlobalDescriptors descriptors{};
     alignas(16) TaskState task_state{};
@@ -108,19 +110,6 @@ inline CpuArea& this_cpu() {
     CpuArea* area = nullptr;
     asm("movq %%gs:%c1, %0" : "=r"(area) : "i"(CPU_SELF));
     return *area;
-}
-
-/// Makes this CPU run on the roots of a space: `root` in the kernel, and in user mode that or its
-/// mirror (vm::port::mirrored_roots).
-inline void load_root(CpuArea& area, std::uint64_t root) {
-    area.root = root;
-    if (area.separates) [[unlikely]]
-        separate_spaces(root != vm::kernel_space().root().value);
-    if (area.entry.kernel_root != 0) [[unlikely]] {
-        area.entry.kernel_root = root;
-        area.entry.user_root = area.entry.user_root_kept = root + page_size;
-    }
-    write_cr3(root);
 }
 
 /// All areas by CPU number; null where no CPU is. Written while the machine starts, only.

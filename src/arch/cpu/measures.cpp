@@ -8,6 +8,7 @@
 #include "arch/cpuid.hpp"
 #include "arch/hypervisor.hpp"
 #include "arch/log.hpp"
+#include "vm/translations.hpp"
 
 namespace arch {
 
@@ -96,6 +97,7 @@ Choice choice_of(std::string_view name) {
 
 void log_measures() {
     log("kpti: {}, {}", decided.isolation ? "on" : "off", decided.isolation_reason);
+    log("pcid: {}, {}", decided.pcid ? "on" : "off", decided.pcid_reason);
     log_raw("speculation:");
     if (!decided.speculation()) log_raw(" off, ");
     const auto name = [](bool taken, std::string_view text) {
@@ -118,19 +120,27 @@ void log_measures() {
 
 const lib::Measures& measures() { return decided; }
 
+bool kernel_pages_global() { return cpu_features().pge && !decided.isolation; }
+
 void decide_measures() {
     const lib::ProcessorFacts facts = read_facts();
-    decided = lib::decide_measures(facts, choice_of("kpti"), choice_of("speculation"));
+    decided = lib::decide_measures(
+        facts, {choice_of("kpti"), choice_of("pcid"), choice_of("speculation")});
     if (decided.siblings_apart) speculation_control_user |= control_stibp;
     if (decided.no_store_bypass) speculation_control_user |= control_ssbd;
     if (decided.branches == BranchMeasure::always && facts.ibrs)
         speculation_control_user |= control_ibrs;
     speculation_control_kernel = speculation_control_user;
     if (decided.branches == BranchMeasure::each_entry) speculation_control_kernel |= control_ibrs;
+    if (decided.pcid) vm::Translations::expect_kept();
     log_measures();
 }
 
 void enable_measures() {
+    // A global translation would stay when user mode's root is loaded.
+    if (decided.isolation) write_cr4(read_cr4() & ~cr4_global_pages);
+    // In 64-bit mode, with bits 0 to 11 of CR3 clear (SDM vol. 3A, 4.10.1): the roots so far are.
+    if (decided.pcid) write_cr4(read_cr4() | cr4_pcid);
     if (decided.branches == BranchMeasure::always && speculation_control_kernel == 0)
         write_msr(Msr::efer, read_msr(Msr::efer) | efer_automatic_ibrs);
     if (speculation_control_kernel != 0)

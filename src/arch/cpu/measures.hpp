@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The measures against speculative execution that this machine takes (lib/processor_measures.hpp),
-// decided once from what the boot CPU and the command line say: `kpti=on|off`,
+// decided once from what the boot CPU and the command line say: `kpti=on|off`, `pcid=off`,
 // `speculation=on|off`.
 #pragma once
 
@@ -15,7 +15,10 @@ void decide_measures();
 /// What was decided.
 const lib::Measures& measures();
 
-/// Switches on what stays on, on the running CPU.
+/// Whether the kernel's pages are cached as global: not where user mode's root must not show them.
+bool kernel_pages_global();
+
+/// Switches on what stays on, on the running CPU. Its root is one without a PCID.
 void enable_measures();
 
 /// Whether separate_spaces() has anything to do.

@@ -79,10 +79,26 @@ inline void write_dr7(std::uint64_t value) { asm volatile("movq %0, %%dr7" : : "
 /// Bits of the control registers (SDM vol. 3A, 2.5).
 inline constexpr std::uint64_t cr4_machine_check = 1ULL << 6;
 inline constexpr std::uint64_t cr4_global_pages = 1ULL << 7;
+inline constexpr std::uint64_t cr4_pcid = 1ULL << 17;
+/// Written to CR3 while CR4.PCIDE is set: what is cached under the PCID in its lowest 12 bits stays
+/// (SDM vol. 3A, 4.10.4.1). Never read back.
+inline constexpr std::uint64_t cr3_keep = 1ULL << 63;
+inline constexpr std::uint64_t cr3_pcid_mask = 0xfff;
 
-/// Forgets the translation of one page, global ones too, and the paging-structure caches.
+/// Forgets the translation of one page, global ones too, and the paging-structure caches. Under the
+/// running PCID only.
 inline void invalidate_page(std::uint64_t address) {
     asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+/// Forgets what is cached under a PCID for one page, but not where that is global (SDM vol. 2A,
+/// INVPCID, type 0). Only where the processor has it.
+inline void invalidate_page_of(std::uint64_t pcid, std::uint64_t address) {
+    const struct {
+        std::uint64_t pcid, address;
+    } which{pcid, address};
+    constexpr std::uint64_t individual_address = 0;
+    asm volatile("invpcid %0, %1" : : "m"(which), "r"(individual_address) : "memory");
 }
 
 /// The time-stamp counter. The processor may read it a little earlier or later than it stands.

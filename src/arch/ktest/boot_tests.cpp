@@ -4,6 +4,7 @@
 #include "arch/boot/image.hpp"
 #include "arch/boot/paging.hpp"
 #include "arch/cpu/measures.hpp"
+#include "arch/cpu/registers.hpp"
 #include "arch/cpu_features.hpp"
 #include "arch/ktest/ktest.hpp"
 #include "arch/ktest/probe.hpp"
@@ -73,8 +74,9 @@ KERNEL_TEST(boot_global,
     EXPECT(last.entry.is_leaf(last.level), "no leaf");
     const vm::EntryView view = last.entry.view(last.level);
     const auto* leaf = std::get_if<vm::LeafView>(&view);
-    EXPECT(leaf != nullptr && leaf->global == (cpu_features().pge && !measures().isolation),
-           "global bit");
+    EXPECT(leaf != nullptr && leaf->global, "global bit");
+    const bool obeyed = (read_cr4() & cr4_global_pages) != 0;
+    EXPECT(obeyed == (cpu_features().pge && !measures().isolation), "CR4.PGE");
     return Verdict::passed();
 }
 

@@ -147,8 +147,12 @@ KERNEL_TEST(nmi_storm, "NMIs all the way into the kernel and out of it change no
     constexpr std::uint64_t patience = 20'000'000'000; // nanoseconds
     const std::uint64_t start = proc::port::now();
     storm.store(true);
+    // With pauses of all lengths: where an NMI waits at the end of each, nothing else gets on.
     begin_on(1, [] {
-        while (storm.load()) send_nmi(0);
+        for (unsigned pause = 1; storm.load(); pause = pause * 5 % 1021) {
+            send_nmi(0);
+            for (unsigned left = pause; left != 0; --left) asm volatile("pause");
+        }
     });
     const std::uint64_t before = this_cpu().nmis;
     bool good = true;

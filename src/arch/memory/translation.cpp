@@ -12,8 +12,6 @@
 #include "arch/memory/translation.hpp"
 
 #include "arch/apic/interprocessor.hpp"
-#include "arch/cpu/area.hpp"
-#include "arch/cpu/registers.hpp"
 #include "arch/trap/interrupts.hpp"
 
 #include <atomic>
@@ -22,13 +20,15 @@ namespace arch {
 
 namespace {
 
-/// Above so many pages the whole TLB is cheaper to forget than page by page.
-constexpr std::uint64_t single_page_limit = 32;
-
-struct alignas(64) Request {
+struct Flush {
     const vm::Translations* translations = nullptr;
     VirtRange range{};
-    bool kernel = false;
+    std::uint64_t change = 0; ///< its number among the translations'
+    bool kernel = false;      ///< of the kernel's half
+    bool tables = false;
+};
+struct alignas(64) Request {
+    Flush flush;
     std::atomic<unsigned> unanswered{0};
 };
 struct alignas(64) Mailbox {
@@ -37,46 +37,28 @@ struct alignas(64) Mailbox {
 constinit Request requests[vm::port::cpu_limit];
 constinit Mailbox mailboxes[vm::port::cpu_limit];
 
-/// Writing CR4.PGE forgets everything, global translations too; writing CR3 all but those
-/// (SDM vol. 3A, 4.10.4.1).
-void flush_everything(bool global) {
-    const std::uint64_t cr4 = read_cr4();
-    if (global && (cr4 & cr4_global_pages) != 0) {
-        write_cr4(cr4 & ~cr4_global_pages);
-        write_cr4(cr4);
-    } else {
-        write_cr3(read_cr3());
+/// A space that this CPU does not run is not cached here, or was left with fewer changes counted
+/// than it has now: run_space() flushes before it is used again.
+void flush_here(const Flush& flush) {
+    if (flush.kernel) {
+        flush_kernel_half(flush.range, flush.tables);
+    } else if (this_cpu().translations == flush.translations) {
+        flush_running_space(flush.range, flush.change);
     }
-    ++this_cpu().flushed_spaces;
-}
-
-/// INVLPG forgets all cached table references too (SDM vol. 3A, 4.10.4.1), so a change of tables
-/// needs nothing more.
-void flush_here(VirtRange range, bool kernel) {
-    const std::uint64_t pages = range.pages().value;
-    if (pages > single_page_limit) return flush_everything(kernel);
-    for (VirtAddr page = range.start; page < range.end; page = page + page_size)
-        invalidate_page(page.value);
-    this_cpu().flushed_pages += pages;
 }
 
 void answer(Request& request) {
-    // A space that this CPU left meanwhile has nothing cached here: loading another root forgot it.
-    if (request.kernel || this_cpu().translations == request.translations)
-        flush_here(request.range, request.kernel);
+    flush_here(request.flush);
     request.unanswered.fetch_sub(1, std::memory_order_release);
 }
 
 /// Asks the others that run the space, and waits for them.
-void flush_others(const vm::port::FlushRequest& flush, unsigned self) {
-    const vm::Translations& translations = flush.space->translations();
+void flush_others(const Flush& flush, unsigned self) {
     Request& request = requests[self];
-    request.translations = &translations;
-    request.range = flush.range;
-    request.kernel = flush.space->is_kernel();
+    request.flush = flush;
     // Counted before it is told, so that an early answer can't bring the count to its end.
     request.unanswered.store(1, std::memory_order_relaxed);
-    translations.running.for_each([&](unsigned cpu) {
+    flush.translations->running.for_each([&](unsigned cpu) {
         if (cpu == self) return;
         request.unanswered.fetch_add(1, std::memory_order_relaxed);
         if (mailboxes[cpu].askers.add_first(self)) send_interrupt(cpu, vector_flush);
@@ -92,8 +74,8 @@ void join_kernel_space() {
     vm::Translations& kernel = vm::kernel_space().translations();
     area.translations = &kernel;
     kernel.running.add(area.number);
-    load_root(area, vm::kernel_space().root().value);
-    flush_everything(true); // what changed until now was not told here
+    load_root(area, vm::kernel_space());
+    flush_everything(); // what changed until now was not told here
 }
 
 void answer_flushes() {
@@ -108,13 +90,15 @@ namespace vm::port {
 using namespace arch;
 
 void flush(const FlushRequest& request) {
-    const CpuArea& area = this_cpu();
+    const unsigned self = cpu();
     Translations& translations = request.space->translations();
-    std::atomic_thread_fence(std::memory_order_seq_cst); // see Translations
-    // The kernel's half is cached whatever is loaded; a space that is not loaded isn't cached.
-    const bool kernel = request.space->is_kernel();
-    if (kernel || area.translations == &translations) flush_here(request.range, kernel);
-    if (translations.running.any_but(area.number)) flush_others(request, area.number);
+    const Flush flush{.translations = &translations,
+                      .range = request.range,
+                      .change = translations.count_change(),
+                      .kernel = request.space->is_kernel(),
+                      .tables = request.tables};
+    flush_here(flush);
+    if (translations.running.any_but(self)) flush_others(flush, self);
 }
 
 void spin_wait() {

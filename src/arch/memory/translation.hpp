@@ -2,8 +2,7 @@
 // Translations: which space this CPU runs, and the flushes that CPUs ask of each other.
 #pragma once
 
-#include "arch/cpu/area.hpp"
-#include "vm/space.hpp"
+#include "arch/memory/roots.hpp"
 
 namespace arch {
 
@@ -14,10 +13,11 @@ inline void run_space(const vm::AddressSpace& space) {
     vm::Translations* const previous = area.translations;
     if (previous == &next) return;
     // Into the one set before the root is loaded, out of the other after: see vm::Translations.
-    // Every CPU stays in the kernel's own.
+    // What stays cached of the space that is left is told apart when it is run again: PcidCache.
+    // Every CPU stays in the kernel's own set.
     if (!space.is_kernel()) next.running.add(area.number);
     area.translations = &next;
-    load_root(area, space.root().value);
+    load_root(area, space);
     if (previous != &vm::kernel_space().translations()) previous->running.remove(area.number);
 }
 /// A started CPU takes part in flushes of the kernel's half from here on.
