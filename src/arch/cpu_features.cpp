@@ -5,6 +5,7 @@
 #include "arch/cpuid.hpp"
 #include "arch/log.hpp"
 #include "arch/panic.hpp"
+#include "vm/entry.hpp"
 
 #include <algorithm>
 
@@ -32,6 +33,7 @@ constexpr std::uint64_t efer_no_execute = 1ULL << 11;
 
 enum class Register : std::uint32_t {
     arch_capabilities = 0x10a,
+    misc_enable = 0x1a0,
     pat = 0x277,
     efer = 0xc000'0080,
 };
@@ -77,6 +79,18 @@ bool has_l1tf(bool arch_capabilities) {
     return (read_register(Register::arch_capabilities) & 1) == 0;
 }
 
+bool says_no_execute() { return (cpuid(0x8000'0001).edx >> 20 & 1U) != 0; }
+
+/// Firmware can hide no-execute pages on Intel's processors (SDM vol. 4, table 2-2,
+/// IA32_MISC_ENABLE: XD Bit Disable). All of Intel's that have a 64-bit mode have that register; it
+/// is read only where they are missing. trampoline.S does the same for the others.
+void show_no_execute() {
+    constexpr std::uint64_t disable = 1ULL << 34;
+    if (!is_intel() || says_no_execute()) return;
+    const std::uint64_t value = read_register(Register::misc_enable);
+    if ((value & disable) != 0) write_register(Register::misc_enable, value & ~disable);
+}
+
 /// Those of the running CPU.
 CpuFeatures read_features() {
     CpuFeatures read;
@@ -103,8 +117,9 @@ constexpr std::uint64_t pat_value = 0x0007'0106'0007'0106;
 const CpuFeatures& cpu_features() { return features; }
 
 void detect_cpu_features() {
+    show_no_execute();
     features = read_features();
-    if (!features.nx) panic("this processor has no no-execute pages (NX)");
+    vm::Entry::expect_no_execute(features.nx);
     if (!features.pat) panic("this processor has no page attribute table (PAT)");
     if (!features.fxsr) panic("this processor has no FXSAVE");
     if (!features.syscall) panic("this processor has no SYSCALL");
@@ -122,7 +137,8 @@ const char* missing_cpu_feature() {
 }
 
 void enable_cpu_features() {
-    write_register(Register::efer, read_register(Register::efer) | efer_no_execute);
+    if (features.nx)
+        write_register(Register::efer, read_register(Register::efer) | efer_no_execute);
     write_register(Register::pat, pat_value);
     change_cr0(cr0_emulation | cr0_task_switched,
                cr0_write_protect | cr0_monitor_coprocessor | cr0_numeric_error);
@@ -140,6 +156,7 @@ void log_cpu_features() {
 #undef TABULA_CPU_FEATURE_LOG
     if (features.l1tf) log_raw(" (l1tf)");
     log(", {} physical bits", features.physical_bits);
+    if (!features.nx) log("no no-execute pages: data can be executed");
 }
 
 } // namespace arch

@@ -50,15 +50,16 @@ struct CpuFeatures {
 /// The boot CPU's features: every CPU that runs has them all (see missing_cpu_feature).
 const CpuFeatures& cpu_features();
 
-/// Reads the features, and refuses a processor without what Tabula can't do without: NX, PAT,
-/// FXSAVE, SYSCALL (every 64-bit processor since 2004 has them). Called once, first.
+/// Reads the features, and refuses a processor without what Tabula can't do without: PAT, FXSAVE,
+/// SYSCALL (every 64-bit processor has them). Where no-execute pages are switched off they are
+/// switched on; where there are none, entries say so to nobody. Called once, first.
 void detect_cpu_features();
 
 /// What the boot CPU has and the running CPU lacks, by name; null when it lacks nothing. Nothing
 /// says that processors of one machine are alike, and the kernel asks the boot CPU's features only.
 const char* missing_cpu_feature();
 
-/// Switches on, on the running CPU: NX, write protection, SSE, and where the processor has them
+/// Switches on, on the running CPU: write protection, SSE, and where the processor has them NX,
 /// global pages, SMEP, SMAP, UMIP, FSGSBASE and XSAVE (which components is another's choice).
 /// Sets PAT entry 1 to write-combining.
 void enable_cpu_features();

@@ -4,12 +4,12 @@
 // Present (Intel SDM vol. 3A, tables 4-15 to 4-20; 52-58 are ignored by the processor, and 59-62 as
 // long as protection keys are off in CR4, which they always are):
 //
-//   63 62 61 60..58 57        56..55 54..52  51....12 11         10  9      8 7    6 5 4   3   2 1
-//   0 XD 0  0  access noreserve origin ceiling frame    soft-dirty cow shared G PS/0 D A PCD PWT U
-//   W 1
+//   63 62 61 60..58 57        56..55 54..52   51..12 11         10  9      8 7    6 5 4   3   2 1 0
+//   XD 0  0  access noreserve origin ceiling  frame  soft-dirty cow shared G PS/0 D A PCD PWT U W 1
 //
 // Access is what was granted. W and XD are what the processor is told of it: a frame that has other
-// users is not written, whatever was granted.
+// users is not written, whatever was granted. Where the processor has no no-execute pages XD is
+// reserved, and stays clear: only the processor reads it.
 //
 // Not present (DESIGN: never zero unless empty; 35..51 ones, against L1TF; 5..8 zero, since some
 // processors write them):
@@ -21,6 +21,8 @@
 #pragma once
 
 #include "vm/entry_view.hpp"
+
+#include <type_traits>
 
 namespace vm {
 
@@ -37,6 +39,11 @@ struct LeafOptions {
 
 class Entry {
 public:
+    /// Whether the processors have no-execute pages. At boot, before the first leaf is made.
+    static void expect_no_execute(bool present) {
+        no_execute_bit = present ? bit_execute_disable : 0;
+    }
+
     /// A hole: all zero.
     constexpr Entry() = default;
     static constexpr Entry absent() { return Entry{}; }
@@ -80,7 +87,7 @@ public:
             (options.user ? bit_user : 0) | (std::uint64_t(options.type) << memory_type_shift) |
             (level > 1 ? bit_page_size : 0) | (options.global ? bit_global : 0) |
             (options.shared ? bit_shared : 0) | (options.cow ? bit_cow : 0) |
-            (options.soft_dirty ? bit_soft_dirty : 0) | (access.executable() ? 0 : bit_no_execute) |
+            (options.soft_dirty ? bit_soft_dirty : 0) | (access.executable() ? 0 : no_execute()) |
             access_bits(access) | intent_bits(options.intent)};
     }
 
@@ -120,8 +127,8 @@ public:
     /// does not, so that it need not be flushed for rights' sake.
     constexpr bool allows_all_of(Entry old) const {
         constexpr std::uint64_t typed = bit_user | (3ULL << memory_type_shift) | bit_page_size;
-        return ((bits_ ^ old.bits_) & typed) == 0 && (old.bits_ & bit_write & ~bits_) == 0 &&
-               (bits_ & bit_no_execute & ~old.bits_) == 0;
+        return ((bits_ ^ old.bits_) & typed) == 0 &&
+               (old.bits_ & (bit_write | bit_executable) & ~bits_) == 0;
     }
     /// "Don't free me".
     constexpr bool is_shared() const { return (bits_ & bit_shared) != 0; }
@@ -166,7 +173,9 @@ private:
     static constexpr std::uint64_t bit_cow = 1ULL << 10;
     static constexpr std::uint64_t bit_soft_dirty = 1ULL << 11;
     static constexpr std::uint64_t bit_noreserve = 1ULL << 57;
-    static constexpr std::uint64_t bit_no_execute = 1ULL << 63;
+    static constexpr std::uint64_t bit_executable = std::uint64_t{abi::access_execute}
+                                                    << access_shift;
+    static constexpr std::uint64_t bit_execute_disable = 1ULL << 63;
     static constexpr std::uint64_t frame_mask = ((1ULL << 52) - 1) & ~(page_size - 1);
     static constexpr std::uint64_t inverted_mask = ((1ULL << 52) - 1) & ~((1ULL << 35) - 1);
     // States of not-present entries; EntryKind's number less 2.
@@ -178,6 +187,12 @@ private:
     static constexpr std::uint64_t state_uncached = 6;
 
     constexpr explicit Entry(std::uint64_t bits) : bits_(bits) {}
+
+    /// Bit 63 of a leaf that is not executable: it comes from nowhere else, and nothing reads it.
+    static constexpr std::uint64_t no_execute() {
+        return std::is_constant_evaluated() ? bit_execute_disable : no_execute_bit;
+    }
+    static inline constinit std::uint64_t no_execute_bit = bit_execute_disable;
 
     static constexpr std::uint64_t intent_bits(Intent intent) {
         return (std::uint64_t{intent.ceiling.bits()} << ceiling_shift) |

@@ -8,7 +8,8 @@ import repeatable_cases
 import stress_cases
 import usb_cases
 import user_cases
-from case import BANNER, MEMORY, PROMPT, Case, user_session
+from case import (BANNER, CONTRACTS, MEMORY, PROMPT, REJECT_FAILURES, SELFTEST, Case,
+                  user_session)
 
 CASES = [
     Case("pvh, cpu max", words="run=true", expect=(BANNER, MEMORY, r"(?m)^run: exit 0$")),
@@ -30,8 +31,14 @@ CASES = [
 
     Case("refused: a processor without 64-bit mode", cpu="qemu32", status=None, ends="stop",
          expect=(r"(?m)^Tabula: this processor has no 64-bit mode$",)),
-    Case("refused: a processor without no-execute pages", cpu="qemu64,-nx", status=37, reject=(),
-         expect=(r"(?m)^panic: this processor has no no-execute pages",)),
+    *(Case(f"no-execute pages: none, {cpu}, {processors} CPUs", cpu=cpu, processors=processors,
+           memory="256M", words=words + "ktest run=maps kernel; selftest", seconds=300,
+           expect=(r"(?m)^no no-execute pages: data can be executed$",
+                   r"(?m)^ktest: NX: data is not executed ok, skipped \(no NX\)$", CONTRACTS[0],
+                   r"(?m)^ffffc0.* rw- present ", *SELFTEST),
+           reject=REJECT_FAILURES, long=cpu != "qemu64,-nx")
+      for cpu, processors, words in (("qemu64,-nx", 2, ""), ("max,-nx", 1, "kpti=on "),
+                                     ("Nehalem,-nx", 2, ""))),
     Case("memory: 32 MiB", memory="32M", words="run=true",
          expect=(r"(?m)^memory: (2\d|3[01]) MiB usable",)),
     Case("memory: 6 GiB, q35", memory="6G", words="verbose run=true", qemu=("-machine", "q35"),

@@ -175,6 +175,16 @@ void check_leaf(PhysAddr frame, Access access, Level level, const LeafOptions& o
     expect(entry.hardware_writable() == (access.writable() && !options.cow), entry, "W");
     const shim::Processor wide{.physical_bits = address_width};
     expect((shim::reserved_bits(wide, level, entry.raw()) & entry.raw()) == 0, entry, "reserved");
+    // The same to a processor without no-execute pages, but for the bit that is reserved there.
+    Entry::expect_no_execute(false);
+    const Entry old = Entry::leaf(frame, access, level, options);
+    Entry::expect_no_execute(true);
+    const shim::Processor plain{.physical_bits = address_width, .no_execute = false};
+    expect((shim::reserved_bits(plain, level, old.raw()) & old.raw()) == 0, old,
+           "reserved without");
+    expect(old.view(level) == entry.view(level) && old.access() == access, old, "view without");
+    expect((entry.raw() ^ old.raw()) == (access.executable() ? 0 : shim::bits::execute_disable),
+           old, "bit 63");
 }
 
 template <typename View, typename Make>
@@ -345,6 +355,23 @@ TEST_CASE("tables: all fields, every bit of the frame") {
             }
         }
     }
+}
+
+TEST_CASE("of two leaves, rights that only the old one has are told, whatever the processor has") {
+    for (const bool no_execute : {true, false}) {
+        Entry::expect_no_execute(no_execute);
+        for (const Access before : all_access) {
+            for (const Access after : all_access) {
+                if (before == Access::none() || after == Access::none()) continue;
+                const Entry old = Entry::leaf(PhysAddr{0x1000}, before, 1, {});
+                const Entry now = Entry::leaf(PhysAddr{0x1000}, after, 1, {});
+                CHECK(now.allows_all_of(old) == after.covers(before));
+                const bool told = (now.raw() & shim::bits::execute_disable) != 0;
+                CHECK(told == (no_execute && !after.executable()));
+            }
+        }
+    }
+    Entry::expect_no_execute(true);
 }
 
 TEST_CASE("no present entry lets the processor write and execute") {

@@ -125,7 +125,7 @@ TEST_CASE("MMU model: reserved bits of every level") {
         CHECK(faults({}, table, 1ULL << 40));
         CHECK(faults({}, table, 1ULL << 51));
         CHECK(faults({.no_execute = false, .smep = false}, table, xd));
-        for (const unsigned available : {9U, 10U, 11U, 52U, 57U, 58U, 62U})
+        for (const unsigned available : {9U, 10U, 11U, 52U, 57U, 58U, 59U, 62U})
             CHECK_FALSE(faults({}, table, 1ULL << available));
     }
     CHECK(faults({}, 0x1000, bits::page_size));

@@ -52,8 +52,9 @@ std::uint64_t word_of(std::uint64_t seed, unsigned index) {
 
 class Trial {
 public:
-    explicit Trial(std::uint64_t seed, bool mirrored_roots = false)
+    explicit Trial(std::uint64_t seed, bool mirrored_roots = false, bool no_execute = true)
         : random_(seed), machine_({.zones = MachineOptions::small_zones(),
+                                   .processor = {.no_execute = no_execute, .smep = no_execute},
                                    .mirrored_roots = mirrored_roots,
                                    .commit_limit = PageCount{1ULL << 40}}) {}
 
@@ -275,7 +276,9 @@ private:
         const bool write = how > 1;
         const bool execute = how == 0;
         note(write ? "write" : execute ? "execute" : "read", {index, index + 1});
-        const Resolution expected = model_.touch(index, write, execute);
+        // Without no-execute pages a fetch is as good as a read.
+        const bool fetch = execute && machine_.options().processor.no_execute;
+        const Resolution expected = model_.touch(index, write, fetch);
         const std::uint64_t seed = random_() | 1;
         Resolution result{};
         if (execute)
@@ -375,10 +378,10 @@ private:
     std::string log_;
 };
 
-void try_seeds(std::uint64_t count, bool mirrored_roots) {
+void try_seeds(std::uint64_t count, bool mirrored_roots, bool no_execute = true) {
     const std::uint64_t first = from_environment("TABULA_SEED", 1);
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
-        Trial trial(seed, mirrored_roots);
+        Trial trial(seed, mirrored_roots, no_execute);
         try {
             trial.run();
         } catch (const std::exception& error) {
@@ -396,4 +399,8 @@ TEST_CASE("random operations do what a plain array of pages says") {
 
 TEST_CASE("random operations do the same where user mode has a root of its own") {
     try_seeds(from_environment("TABULA_SEEDS", 1000) / 10 + 1, true);
+}
+
+TEST_CASE("random operations do the same where the processor has no no-execute pages") {
+    try_seeds(from_environment("TABULA_SEEDS", 1000) / 10 + 1, false, false);
 }

@@ -279,3 +279,24 @@ TEST_CASE("scattered pages are flushed from every CPU, however many they are") {
         CHECK(space->counts().anonymous == 0);
     }
 }
+
+TEST_CASE("protect: rights are granted and shown without no-execute pages, if not enforced") {
+    Machine machine({.processor = {.no_execute = false, .smep = false}});
+    Space space(machine);
+    const auto at = space->map({.pages = {1}});
+    REQUIRE(at.ok());
+    const VirtRange page = range_of(at->value, page_size);
+    REQUIRE(machine.write_word(*space, *at, 7) == Resolution::resolved);
+    CHECK(space->locate(*at).entry.access() == Access::read_write());
+    CHECK(machine.execute(*space, *at) == Resolution::resolved);
+    for (const Access access : {Access::read_execute(), Access::read(), Access::none(),
+                                Access::read_execute(), Access::read_write()}) {
+        REQUIRE(space->protect(page, access).ok());
+        const vm::Entry entry = space->locate(*at).entry;
+        CHECK((entry.raw() & 1ULL << 63) == 0);
+        CHECK(entry.access() == access);
+        CHECK((machine.execute(*space, *at) == Resolution::resolved) == access.readable());
+        CHECK(machine.complaints(*space).empty());
+    }
+    CHECK(machine.read_word(*space, *at) == 7);
+}

@@ -33,8 +33,9 @@ std::uint64_t* word_at(std::uint64_t physical) {
     return static_cast<std::uint64_t*>(Arena::the().host(PhysAddr{physical}));
 }
 
-vm::FaultAccess fault_access(Operation operation) {
-    return {.write = operation == Operation::write, .execute = operation == Operation::execute};
+/// What the error code tells: of a fetch only some processors say that it was one.
+vm::FaultAccess fault_access(std::uint32_t code) {
+    return {.write = (code & fault_code::write) != 0, .execute = (code & fault_code::fetch) != 0};
 }
 
 } // namespace
@@ -63,6 +64,7 @@ Machine::Machine(const MachineOptions& options)
         vm::held_ranks() = {};
     }
     vm::port::direct_map = direct_map_base;
+    vm::Entry::expect_no_execute(options_.processor.no_execute);
     std::uint64_t top = reserved_memory.end.value;
     for (const PhysRange& zone : options_.zones) top = std::max(top, zone.end.value);
     const std::uint64_t count = top >> page_bits;
@@ -89,6 +91,7 @@ Machine::Machine(const MachineOptions& options)
 
 Machine::~Machine() {
     machine = nullptr;
+    vm::Entry::expect_no_execute(true);
     allow_allocations();
     Arena::the().unmirror_all();
 }
@@ -115,9 +118,10 @@ Machine::Touch Machine::touch(vm::AddressSpace& space, VirtAddr address, Operati
             return {vm::Resolution::resolved, *physical, faults};
         if (std::holds_alternative<GeneralProtection>(outcome))
             return {vm::Resolution::hole, 0, faults};
-        if ((std::get<PageFault>(outcome).code & fault_code::reserved_bit) != 0)
+        const std::uint32_t code = std::get<PageFault>(outcome).code;
+        if ((code & fault_code::reserved_bit) != 0)
             throw ModelError("a reserved bit is set in an entry");
-        const vm::Resolution resolution = space.resolve(address, fault_access(operation));
+        const vm::Resolution resolution = space.resolve(address, fault_access(code));
         if (resolution != vm::Resolution::resolved) return {resolution, 0, faults + 1};
     }
     throw ModelError("an access faults for ever");

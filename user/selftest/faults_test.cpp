@@ -9,8 +9,10 @@ namespace {
 
 void fault(std::string_view kind) {
     const std::string_view words[] = {"fault", kind};
+    // What a processor without no-execute pages can't refuse happens.
+    const bool happens = kind == "noexec" && !has_no_execute();
     const auto before = REQUIRE(settled_memory());
-    EXPECT_EQUAL(REQUIRE(user::run(words)), fault_status);
+    EXPECT_EQUAL(REQUIRE(user::run(words)), happens ? user::status_failure : fault_status);
     const auto after = REQUIRE(settled_memory(before));
     EXPECT_EQUAL(after.anonymous, before.anonymous);
     EXPECT_EQUAL(after.committed, before.committed);

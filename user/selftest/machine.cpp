@@ -18,6 +18,13 @@ bool alone() {
 
 } // namespace
 
+bool has_no_execute() {
+    std::uint32_t eax = 0x8000'0001;
+    std::uint32_t edx = 0;
+    asm("cpuid" : "+a"(eax), "=d"(edx) : : "rbx", "rcx");
+    return (edx >> 20 & 1U) != 0;
+}
+
 ProcessorSet only(std::uint64_t processor) {
     ProcessorSet set{};
     set[processor / 8 % set.size()] = static_cast<std::uint8_t>(1U << (processor % 8));

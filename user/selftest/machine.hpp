@@ -10,6 +10,9 @@ namespace selftest {
 
 using ProcessorSet = std::array<std::uint8_t, abi::processor_set_bytes>;
 
+/// Whether the processor has no-execute pages (CPUID).
+bool has_no_execute();
+
 /// The set of one.
 ProcessorSet only(std::uint64_t processor);
 /// All that there may be.

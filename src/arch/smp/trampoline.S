@@ -16,6 +16,9 @@
 #define EFER_NO_EXECUTE (1 << 11)
 #define CPUID_NO_EXECUTE (1 << 20)
 #define CPUID_LONG_MODE (1 << 29)
+#define MSR_MISC_ENABLE 0x1a0
+#define XD_DISABLE_HIGH (1 << 2)        // bit 34
+#define VENDOR_INTEL_END 0x6c65746e     // "ntel", in ECX
 #define MSR_APIC_BASE 0x1b
 #define MSR_X2APIC_ID 0x802
 #define APIC_BASE_X2APIC 0x400
@@ -61,6 +64,22 @@ trampoline_protected:
     movl %esi, %ebx
     testl $EFER_NO_EXECUTE, DATA(TRAMPOLINE_EFER)(%ebx)
     jz 3f
+    testl $CPUID_NO_EXECUTE, %edx
+    jnz 3f
+    // The firmware may hide no-execute pages on each processor: see cpu_features.cpp.
+    xorl %eax, %eax
+    cpuid
+    cmpl $VENDOR_INTEL_END, %ecx
+    jne 2f
+    movl $MSR_MISC_ENABLE, %ecx
+    rdmsr
+    testl $XD_DISABLE_HIGH, %edx
+    jz 2f
+    andl $~XD_DISABLE_HIGH, %edx
+    wrmsr
+    movl $0x80000001, %eax
+    cpuid
+    movl %esi, %ebx
     testl $CPUID_NO_EXECUTE, %edx
     jnz 3f
 2:  hlt
