@@ -82,21 +82,19 @@ void flush_everything() {
     ++this_cpu().flushed_spaces;
 }
 
-void flush_running_space(VirtRange range, std::uint64_t change) {
-    CpuArea& area = this_cpu();
+void flush_running_space(CpuArea& area, VirtRange range, std::uint64_t change) {
     if (range.pages().value > single_page_limit) {
         write_cr3(read_cr3()); // all that is not global, of the running PCID
         ++area.flushed_spaces;
     } else {
         flush_pages(area, range);
     }
-    if (!measures().pcid) return;
+    if (area.plain_roots || !measures().pcid) return;
     if (measures().isolation) flush_user_root(area.entry, range);
     area.pcids.flushed(change);
 }
 
-void flush_kernel_half(VirtRange range, bool tables) {
-    CpuArea& area = this_cpu();
+void flush_kernel_half(CpuArea& area, VirtRange range, bool tables) {
     if (range.pages().value > single_page_limit) {
         flush_everything();
     } else {

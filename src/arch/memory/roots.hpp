@@ -22,8 +22,8 @@ inline void load_root(CpuArea& area, const vm::AddressSpace& space) {
 void flush_everything();
 /// Forgets the range in the space that this CPU runs, under both its roots: change number `change`
 /// of its Translations.
-void flush_running_space(VirtRange range, std::uint64_t change);
+void flush_running_space(CpuArea& area, VirtRange range, std::uint64_t change);
 /// Forgets a range of the kernel's half, whatever is loaded. `tables`: references to tables too.
-void flush_kernel_half(VirtRange range, bool tables);
+void flush_kernel_half(CpuArea& area, VirtRange range, bool tables);
 
 } // namespace arch

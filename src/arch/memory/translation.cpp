@@ -12,6 +12,7 @@
 #include "arch/memory/translation.hpp"
 
 #include "arch/apic/interprocessor.hpp"
+#include "arch/cpu/area.hpp"
 #include "arch/trap/interrupts.hpp"
 
 #include <atomic>
@@ -20,15 +21,12 @@ namespace arch {
 
 namespace {
 
-struct Flush {
+struct alignas(64) Request {
     const vm::Translations* translations = nullptr;
     VirtRange range{};
     std::uint64_t change = 0; ///< its number among the translations'
     bool kernel = false;      ///< of the kernel's half
     bool tables = false;
-};
-struct alignas(64) Request {
-    Flush flush;
     std::atomic<unsigned> unanswered{0};
 };
 struct alignas(64) Mailbox {
@@ -37,28 +35,31 @@ struct alignas(64) Mailbox {
 constinit Request requests[vm::port::cpu_limit];
 constinit Mailbox mailboxes[vm::port::cpu_limit];
 
-/// A space that this CPU does not run is not cached here, or was left with fewer changes counted
-/// than it has now: run_space() flushes before it is used again.
-void flush_here(const Flush& flush) {
-    if (flush.kernel) {
-        flush_kernel_half(flush.range, flush.tables);
-    } else if (this_cpu().translations == flush.translations) {
-        flush_running_space(flush.range, flush.change);
-    }
-}
-
 void answer(Request& request) {
-    flush_here(request.flush);
+    CpuArea& area = this_cpu();
+    // A space that this CPU left was left with fewer changes counted than it has now: it is flushed
+    // when it is run again.
+    if (request.kernel) {
+        flush_kernel_half(area, request.range, request.tables);
+    } else if (area.translations == request.translations) {
+        flush_running_space(area, request.range, request.change);
+    }
     request.unanswered.fetch_sub(1, std::memory_order_release);
 }
 
 /// Asks the others that run the space, and waits for them.
-void flush_others(const Flush& flush, unsigned self) {
+[[gnu::noinline]] void flush_others(const vm::port::FlushRequest& flush, std::uint64_t change,
+                                    unsigned self) {
+    const vm::Translations& translations = flush.space->translations();
     Request& request = requests[self];
-    request.flush = flush;
+    request.translations = &translations;
+    request.range = flush.range;
+    request.change = change;
+    request.kernel = flush.space->is_kernel();
+    request.tables = flush.tables;
     // Counted before it is told, so that an early answer can't bring the count to its end.
     request.unanswered.store(1, std::memory_order_relaxed);
-    flush.translations->running.for_each([&](unsigned cpu) {
+    translations.running.for_each([&](unsigned cpu) {
         if (cpu == self) return;
         request.unanswered.fetch_add(1, std::memory_order_relaxed);
         if (mailboxes[cpu].askers.add_first(self)) send_interrupt(cpu, vector_flush);
@@ -90,15 +91,16 @@ namespace vm::port {
 using namespace arch;
 
 void flush(const FlushRequest& request) {
-    const unsigned self = cpu();
+    CpuArea& area = this_cpu();
     Translations& translations = request.space->translations();
-    const Flush flush{.translations = &translations,
-                      .range = request.range,
-                      .change = translations.count_change(),
-                      .kernel = request.space->is_kernel(),
-                      .tables = request.tables};
-    flush_here(flush);
-    if (translations.running.any_but(self)) flush_others(flush, self);
+    const std::uint64_t change = translations.count_change();
+    // The kernel's half is cached whatever is loaded; for the rest see answer().
+    if (request.space->is_kernel()) {
+        flush_kernel_half(area, request.range, request.tables);
+    } else if (area.translations == &translations) {
+        flush_running_space(area, request.range, change);
+    }
+    if (translations.running.any_but(area.number)) flush_others(request, change, area.number);
 }
 
 void spin_wait() {
