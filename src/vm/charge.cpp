@@ -6,8 +6,7 @@
 
 namespace vm {
 
-std::uint64_t charge_of(Entry entry, const Spot& where) {
-    if (where.whole) return charge_of(entry, where.level);
+std::uint64_t charge_of_part(Entry entry, const Spot& where) {
     if (charge_of(entry, where.level) == 0) return 0;
     std::uint64_t charge = 0;
     for (VirtAddr at = where.range.start; at < where.range.end;) {

@@ -47,7 +47,11 @@ inline std::uint64_t charge_of(Entry entry, Level level) {
     if (entry.is_shared() || entry.is_table(level)) return 0;
     return entry.frame() == zero_frame() ? promise() : level_pages(level);
 }
-/// The same for what `where` covers of the entry, in the largest blocks that fit.
-std::uint64_t charge_of(Entry entry, const Spot& where);
+/// The same for the part that `where` covers of the entry, in the largest blocks that fit.
+std::uint64_t charge_of_part(Entry entry, const Spot& where);
+/// The same for what `where` covers of the entry.
+inline std::uint64_t charge_of(Entry entry, const Spot& where) {
+    return where.whole ? charge_of(entry, where.level) : charge_of_part(entry, where);
+}
 
 } // namespace vm

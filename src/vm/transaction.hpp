@@ -126,6 +126,9 @@ private:
     void need_in(const TableRef& table, VirtRange range, Splits& splits, Need& need) const;
     template <typename Splits, typename Change>
     void apply_in(const TableRef& table, VirtRange range, Splits& splits, Change& change);
+    /// The same in a page table, where nothing is split and nothing lies below.
+    template <typename Change>
+    void apply_to_pages(const TableRef& table, VirtRange range, Change& change);
 
     /// The part of `range` that slot `index` of `table` maps.
     static Spot spot(const TableRef& table, unsigned index, VirtRange range);
@@ -196,8 +199,8 @@ inline void Transaction::put(const TableRef& table, unsigned index, Entry old, E
     } else {
         slot.store(now);
     }
-    const PhysAddr before = private_frame(old, table.level);
-    const PhysAddr after = private_frame(now, table.level);
+    const PhysAddr before = private_frame(old, where.level);
+    const PhysAddr after = private_frame(now, where.level);
     if (before != after) {
         std::uint32_t frames = table.descriptor->frames;
         if (before.value != 0) {
@@ -235,6 +238,12 @@ inline void Transaction::finish(const TableRef& table, unsigned first, unsigned 
 
 template <typename Visitor>
 Result<void> Transaction::look_in(const TableRef& table, VirtRange range, Visitor& visitor) const {
+    if (table.level == 1) {
+        const Slot* slot = table.slots + table.index_of(range.start);
+        for (VirtAddr page = range.start; page < range.end; page = page + page_size)
+            TRY(visitor((slot++)->load(), Spot{1, {page, page + page_size}, true}));
+        return {};
+    }
     const unsigned last = table.index_of(range.end - 1);
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
@@ -266,8 +275,24 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
     }
 }
 
+template <typename Change>
+void Transaction::apply_to_pages(const TableRef& table, VirtRange range, Change& change) {
+    unsigned index = table.index_of(range.start);
+    unsigned changed = table_entries;
+    for (VirtAddr page = range.start; page < range.end; page = page + page_size, ++index) {
+        const Spot where{1, {page, page + page_size}, true};
+        const Entry entry = table.slots[index].load();
+        const Entry now = change(entry, where);
+        if (now == entry) continue;
+        put(table, index, entry, now, where);
+        changed = index;
+    }
+    if (changed < table_entries) note_idle(table, table.slots[changed].load());
+}
+
 template <typename Splits, typename Change>
 void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& splits, Change& change) {
+    if (table.level == 1) return apply_to_pages(table, range, change);
     const unsigned first = table.index_of(range.start);
     const unsigned last = table.index_of(range.end - 1);
     unsigned changed = table_entries; // the slot of the latest change
