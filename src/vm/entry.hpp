@@ -130,6 +130,18 @@ public:
         return ((bits_ ^ old.bits_) & typed) == 0 &&
                (old.bits_ & (bit_write | bit_executable) & ~bits_) == 0;
     }
+    /// Of two present entries of a page table: whether they say the same about different frames.
+    constexpr bool is_like(Entry other) const {
+        return ((bits_ ^ other.bits_) & ~page_bits_mask) == 0 && present();
+    }
+    /// Whether both are present and about one frame.
+    constexpr bool has_page_of(Entry other) const {
+        return ((bits_ ^ other.bits_) & (frame_mask | bit_present)) == 0 && present();
+    }
+    /// What this one says, about the other's frame, with its accessed and dirty bits.
+    constexpr Entry about_page_of(Entry other) const {
+        return Entry{(bits_ & ~page_bits_mask) | (other.bits_ & page_bits_mask)};
+    }
     /// "Don't free me".
     constexpr bool is_shared() const { return (bits_ & bit_shared) != 0; }
     constexpr bool is_cow() const { return (bits_ & bit_cow) != 0; }
@@ -177,6 +189,8 @@ private:
                                                     << access_shift;
     static constexpr std::uint64_t bit_execute_disable = 1ULL << 63;
     static constexpr std::uint64_t frame_mask = ((1ULL << 52) - 1) & ~(page_size - 1);
+    /// What differs between neighbouring pages of a range that was mapped as one.
+    static constexpr std::uint64_t page_bits_mask = frame_mask | bit_accessed | bit_dirty;
     static constexpr std::uint64_t inverted_mask = ((1ULL << 52) - 1) & ~((1ULL << 35) - 1);
     // States of not-present entries; EntryKind's number less 2.
     static constexpr std::uint64_t state_lazy = 1;

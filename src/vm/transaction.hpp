@@ -279,14 +279,24 @@ template <typename Change>
 void Transaction::apply_to_pages(const TableRef& table, VirtRange range, Change& change) {
     unsigned index = table.index_of(range.start);
     unsigned changed = table_entries;
+    VirtRange narrowed{range.start, range.start};
     for (VirtAddr page = range.start; page < range.end; page = page + page_size, ++index) {
         const Spot where{1, {page, page + page_size}, true};
         const Entry entry = table.slots[index].load();
         const Entry now = change(entry, where);
         if (now == entry) continue;
+        if (entry.has_page_of(now)) { // other rights: nothing to count
+            table.slots[index].exchange(now);
+            if (!now.allows_all_of(entry)) {
+                if (narrowed.empty()) narrowed.start = page;
+                narrowed.end = page + page_size;
+            }
+            continue;
+        }
         put(table, index, entry, now, where);
         changed = index;
     }
+    if (!narrowed.empty()) obligations_.owe(narrowed);
     if (changed < table_entries) note_idle(table, table.slots[changed].load());
 }
 
