@@ -157,7 +157,8 @@ void single_steps() {
                  : "rax", "rcx", "r11", "memory", "cc");
     static_assert(static_cast<unsigned>(abi::SystemCall::process_id) == 0);
     EXPECT_EQUAL(count, 4);
-    EXPECT_EQUAL(steps[1] - steps[0], 2);
+    // SYSRET gives TF back: some processors step right after it, others after what follows.
+    EXPECT(steps[1] - steps[0] == 2 || steps[1] - steps[0] == 3);
     EXPECT_EQUAL(steps[2] - steps[1], 1);
     EXPECT_EQUAL(steps[3] - steps[2], 1);
 }
