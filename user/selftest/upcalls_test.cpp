@@ -89,7 +89,8 @@ void page_faults() {
         load_at(page + 9);
         expect_page(UpcallCause::forbidden, page + 9, abi::access_read, State::parked, 0);
     }
-    {
+    // Without no-execute pages data can be executed, and faults don't tell a fetch from a read.
+    if (has_no_execute()) {
         const auto upcalls = REQUIRE(Upcalls::install(note_and_return));
         REQUIRE(user::protect(page, page_size, read_write));
         reinterpret_cast<void (*)()>(page)();
