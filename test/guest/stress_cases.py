@@ -11,8 +11,9 @@ QUICK_SEEDS = (3, 104)
 DEBUG_SEEDS = range(10)
 STRESS = (r"(?m)^stress: \d\d passed, 0 failed$", r"(?m)^run: exit 0$")
 # Once what is made once and kept is there, stress leaves all memory as it was.
-LEAVES_NOTHING = tuple(rf"(?ms)^{name} (\d+)$.*^{name} \1$"
-                       for name in ("free", "page-tables", "kernel", "anonymous", "committed"))
+# What processes have is what it was. What the kernel has is not compared: it keeps as many stacks for
+# the next threads as there ever were at once, which depends on how the CPUs meet.
+LEAVES_NOTHING = tuple(rf"(?ms)^{name} (\d+)$.*^{name} \1$" for name in ("page-tables", "anonymous"))
 
 
 def repeated(rounds):
@@ -78,7 +79,8 @@ def debug_cases():
     # What it notices, each made to happen.
     for what, words, expect in (
             ("a map that its entries don't agree with", "panic=map run=free",
-             (r"(?m)^panic: the live count is wrong$", r"(?m)^running process: free\[\d+\]$")),
+             (r"(?m)^panic: (the live count is wrong|differing slots are miscounted)$",
+              r"(?m)^running process: free\[\d+\]$")),
             ("undefined behaviour", "panic=undefined",
              (r"(?m)^exception: #UD", r"arch::ktest::.*overflow")),
             ("locks out of rank", "panic=rank", (r"(?m)^panic: lock taken out of rank$",))):
