@@ -5,6 +5,8 @@
 #include "vm/entry.hpp"
 #include "vm/frames.hpp"
 
+#include <array>
+
 namespace vm {
 
 /// Where `look` and `apply` are.
@@ -24,14 +26,17 @@ inline PhysAddr private_frame(Entry entry, Level level) {
     return entry.frame();
 }
 
-/// Charge of a promised entry by level: its pages, and a table for each 512 entries below it.
-inline constexpr std::uint64_t charge_by_level[level_max + 1] = {
-    0,
-    1,
-    512 + 1,
-    512 * 513 + 1,
-    512ULL * (512 * 513 + 1) + 1,
-    512ULL * (512ULL * (512 * 513 + 1) + 1) + 1};
+/// Charge of a table by level: its frame, and above level 1 one for its summary. Two summaries fit
+/// into a frame, but each may come to be alone there. Descriptors: see `commit_capacity`.
+inline constexpr std::uint64_t table_charge(Level level) { return level == 1 ? 1 : 2; }
+
+/// Charge of a promised entry by level: its pages, and the tables for all entries below it.
+inline constexpr auto charge_by_level = [] {
+    std::array<std::uint64_t, level_max + 1> charge{0, 1};
+    for (Level level = 2; level <= level_max; ++level)
+        charge[level] = table_entries * charge[level - 1] + table_charge(level - 1);
+    return charge;
+}();
 
 /// Pages charged for an entry of a table at `level`. A promised large entry is charged for the
 /// tables below it too, so that touching it never needs a charge: splitting changes no sum.

@@ -173,6 +173,8 @@ void Account::reset() {
 }
 
 PageCount commit_capacity() {
+    // Each table is charged for its frame at least, so there are never more than this leaves room
+    // for; upper tables are charged for their summaries too.
     constexpr std::uint64_t tables_per_descriptor_frame = page_size / sizeof(TableDescriptor);
     const std::uint64_t free = frame_statistics().by_kind[static_cast<unsigned>(FrameKind::free)];
     return {free - free / tables_per_descriptor_frame - 1};

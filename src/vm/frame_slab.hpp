@@ -17,17 +17,16 @@ class FrameSlab {
 public:
     /// A piece, newly constructed. Error: no_memory.
     Result<T*> take() {
-        {
-            auto pool = free_.lock();
-            if (Free* piece = pool->first; piece != nullptr) {
-                pool->unlink(piece);
-                ++frame_record(home(piece)).index;
-                return std::construct_at(reinterpret_cast<T*>(piece));
-            }
+        auto pool = free_.lock();
+        if (Free* piece = pool->first; piece != nullptr) {
+            pool->unlink(piece);
+            ++frame_record(home(piece)).index;
+            return std::construct_at(reinterpret_cast<T*>(piece));
         }
+        // Under the lock, so that no frame is taken while a piece is free: there are never more
+        // frames than the most pieces that were in use at once need.
         const PhysAddr frame = TRY(allocate_frame(FrameKind::descriptor));
         auto* const fresh = static_cast<std::byte*>(direct(frame));
-        auto pool = free_.lock();
         for (unsigned at = 1; at < per_frame; ++at)
             pool->push(reinterpret_cast<Free*>(fresh + at * sizeof(T)));
         frame_record(frame).index = 1;

@@ -24,7 +24,7 @@ public:
 
     /// A table with all below it.
     void table(TableDescriptor* table) {
-        charge_ += 1;
+        charge_ += table_charge(table->level);
         forget_idle(*table, space_);
         const auto* const slots = static_cast<const Slot*>(direct(table->frame));
         if (table->level == 1) {

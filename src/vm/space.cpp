@@ -17,6 +17,9 @@ constinit Atomic<std::uint64_t> last_number{0};
 AddressSpace& kernel_space() { return kernel; }
 
 namespace {
+/// Of a user root: it is an upper table, of two pages where roots are mirrored.
+std::uint64_t root_charge() { return table_charge(kernel.levels()) + root_pages() - 1; }
+
 void copy_kernel_half(PhysAddr from, PhysAddr to) {
     const auto* source = static_cast<const Slot*>(direct(from));
     auto* target = static_cast<Slot*>(direct(to));
@@ -29,10 +32,10 @@ Result<void> AddressSpace::create() {
     levels_ = kernel.levels();
     kernel_ = false;
     range_ = user_range;
-    TRY(account_.charge({root_pages()}));
+    TRY(account_.charge({root_charge()}));
     const auto root = make_root(levels_);
     if (!root) {
-        account_.release({root_pages()});
+        account_.release({root_charge()});
         account_.settle();
         return root.error();
     }
@@ -47,11 +50,11 @@ Result<void> AddressSpace::create() {
 
 namespace {
 
-/// Gives descriptors to the tables that boot made within `range`; how many.
+/// Gives descriptors to the tables that boot made within `range`; their charge.
 Result<std::uint64_t> adopt_tables(PhysAddr frame, Level level, VirtAddr base, VirtRange range) {
     TRY(adopt_table(frame, level));
-    std::uint64_t tables = 1;
-    if (level == 1) return tables;
+    std::uint64_t charge = table_charge(level);
+    if (level == 1) return charge;
     const TableRef table = table_at(frame, level, base);
     const unsigned last = table.index_of(range.end - 1);
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
@@ -59,10 +62,10 @@ Result<std::uint64_t> adopt_tables(PhysAddr frame, Level level, VirtAddr base, V
         if (!entry.is_table(level)) continue;
         const VirtAddr start = table.address_of(index);
         const VirtAddr end = start + level_size(level);
-        tables += TRY(adopt_tables(entry.frame(), level - 1, start,
+        charge += TRY(adopt_tables(entry.frame(), level - 1, start,
                                    {std::max(start, range.start), std::min(end, range.end)}));
     }
-    return tables;
+    return charge;
 }
 
 } // namespace
@@ -73,9 +76,9 @@ Result<void> AddressSpace::adopt_kernel(PhysAddr root, unsigned levels, VirtRang
     kernel_ = true;
     range_ = range;
     account_.reset();
-    const std::uint64_t tables = TRY(adopt_tables(root, levels, top_base(), range));
+    const std::uint64_t charge = TRY(adopt_tables(root, levels, top_base(), range));
     frame_record(root).table->idle = false; // a root stays
-    TRY(account_.charge({tables}));
+    TRY(account_.charge({charge}));
     return {};
 }
 
@@ -83,7 +86,7 @@ void AddressSpace::destroy() {
     const VirtRange all{VirtAddr{0}, VirtAddr{level_size(levels_ + 1) / 2}};
     Transaction transaction(*this, all, Detach::yes);
     const auto never = [](Entry) { return false; };
-    std::uint64_t released = root_pages();
+    std::uint64_t released = root_charge();
     transaction.apply(never, [&](Entry old, const Spot& where) {
         released += charge_of(old, where);
         return Entry::absent();
@@ -107,6 +110,7 @@ namespace {
 void add_counts(const TableRef& table, VirtRange range, AddressSpace::Counts& counts) {
     const TableDescriptor& descriptor = *table.descriptor;
     ++counts.tables;
+    counts.table_charge += table_charge(table.level);
     counts.anonymous += descriptor.frames;
     if (descriptor.idle) ++counts.reclaimable;
     if (descriptor.idle || table.level == 1) return;
@@ -127,7 +131,10 @@ AddressSpace::Counts AddressSpace::counts() const {
     Counts counts{};
     if (root() == PhysAddr{}) return counts;
     add_counts(table_at(root_, levels_, top_base()), range_, counts);
-    if (!kernel_) counts.tables += root_pages() - 1;
+    if (!kernel_) {
+        counts.tables += root_pages() - 1;
+        counts.table_charge += root_pages() - 1;
+    }
     return counts;
 }
 

@@ -155,9 +155,10 @@ public:
     /// that all CPUs would write. Exact while nobody changes the space. The caller is in
     /// `translations().running`.
     struct Counts {
-        std::uint64_t anonymous = 0;   ///< private frames held
-        std::uint64_t tables = 0;      ///< pages of the paging structure, the root included
-        std::uint64_t reclaimable = 0; ///< of the tables, those that one entry could stand for
+        std::uint64_t anonymous = 0;    ///< private frames held
+        std::uint64_t tables = 0;       ///< pages of the paging structure, the root included
+        std::uint64_t table_charge = 0; ///< pages that the tables are charged for
+        std::uint64_t reclaimable = 0;  ///< of the tables, those that one entry could stand for
     };
     Counts counts() const;
 

@@ -122,7 +122,7 @@ std::uint64_t Transaction::tables_below(Level level, VirtRange range, std::uint6
 }
 
 std::uint64_t Transaction::charge_of_table(PhysAddr frame, Level level) {
-    std::uint64_t charge = 1;
+    std::uint64_t charge = table_charge(level);
     const auto* slots = static_cast<const Slot*>(direct(frame));
     for (unsigned index = 0; index < table_entries; ++index) {
         const Entry entry = slots[index].load();

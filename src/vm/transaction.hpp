@@ -62,7 +62,7 @@ public:
         leaf_level_ = leaf_level;
         Need need{};
         if (top_.level > 1) need_in(top_, range_, splits, need);
-        if (const std::uint64_t pages = charge + need.tables - need.prepaid; pages != 0) {
+        if (const std::uint64_t pages = charge + need.charge() - need.prepaid; pages != 0) {
             if (const auto charged = space_.account_.charge({pages}); charged) {
                 charged_ = pages;
             } else {
@@ -117,7 +117,11 @@ private:
     struct Need {
         std::uint64_t tables = 0;  ///< tables to make
         std::uint64_t upper = 0;   ///< of these, those above level 1
-        std::uint64_t prepaid = 0; ///< of these, those that the split entry is charged for already
+        std::uint64_t prepaid = 0; ///< pages of charge that split entries leave to their tables
+
+        std::uint64_t charge() const {
+            return (tables - upper) * table_charge(1) + upper * table_charge(2);
+        }
     };
 
     template <typename Visitor>
@@ -268,9 +272,9 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
         if (entry.is_table(table.level)) {
             if (!detaches(where)) need_in(table.below(entry, index), where.range, splits, need);
         } else if ((!where.whole || table.level > leaf_level_) && splits(entry)) {
-            const std::uint64_t tables = tables_below(table.level, where.range, need.upper);
-            need.tables += tables;
-            if (charge_of(entry, table.level) != 0) need.prepaid += tables;
+            const std::uint64_t before = need.charge();
+            need.tables += tables_below(table.level, where.range, need.upper);
+            if (charge_of(entry, table.level) != 0) need.prepaid += need.charge() - before;
         }
     }
 }

@@ -13,6 +13,7 @@ struct Truth {
     std::uint64_t charge = 0;
     std::uint64_t anonymous = 0;
     std::uint64_t tables = 0;
+    std::uint64_t table_charge = 0;
     std::uint64_t reclaimable = 0;
     const char* problem = nullptr;
 };
@@ -87,6 +88,7 @@ bool covers_promise(const TableRef& table, unsigned slot, const TableRef& child,
 FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, Truth& truth) {
     const TableDescriptor& descriptor = *table.descriptor;
     ++truth.tables;
+    truth.table_charge += table_charge(table.level);
     if (descriptor.level != table.level) truth.problem = "a descriptor has another level";
     if (descriptor.stale.load()) truth.problem = "a reachable table is marked stale";
     if (descriptor.lock.locked()) truth.problem = "a table is locked";
@@ -154,6 +156,7 @@ const char* validate(const AddressSpace& space, bool exact) {
     Truth truth;
     if (!space.is_kernel() && port::mirrored_roots()) {
         truth.tables = 1;
+        truth.table_charge = 1;
         if (const char* problem = compare_user_root(space.root(), space.user_root()))
             return problem;
     }
@@ -163,9 +166,10 @@ const char* validate(const AddressSpace& space, bool exact) {
     const AddressSpace::Counts counts = space.counts();
     if (truth.anonymous != counts.anonymous) return "the count of private frames is wrong";
     if (truth.tables != counts.tables) return "the count of tables is wrong";
+    if (truth.table_charge != counts.table_charge) return "the charge of tables is wrong";
     if (truth.reclaimable != counts.reclaimable) return "the count of reclaimable tables is wrong";
     // Users of the account beside the map (handles, stacks) only add to it.
-    if (space.account().charged().value < truth.charge + truth.tables)
+    if (space.account().charged().value < truth.charge + truth.table_charge)
         return "the charge is below what is promised";
     return nullptr;
 }

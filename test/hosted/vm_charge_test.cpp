@@ -29,7 +29,7 @@ MapRequest fixed(std::uint64_t address, std::uint64_t pages, Access access, bool
 
 /// Pages charged beside those for tables.
 std::uint64_t charged(Space& space) {
-    return space->account().charged().value - space->counts().tables;
+    return space->account().charged().value - space->counts().table_charge;
 }
 
 } // namespace
@@ -128,7 +128,7 @@ TEST_CASE("at the limit, what leaves the map pays for what comes") {
     std::uint64_t rest = 1200;
     while (!space->map(fixed(8 * gib, rest, Access::read_write(), false)).ok()) --rest;
     const std::uint64_t full = space->account().charged().value;
-    CHECK(full >= 1199); // a page more would need a table
+    CHECK(committed().value >= 1199); // a page more would need a table
     // Over touched pages, whole and in part; in the middle of a large entry, whose table is paid.
     CHECK(replace(gib + 2 * mib, 100).ok());
     CHECK(space->counts().anonymous == 0);
@@ -147,11 +147,45 @@ TEST_CASE("at the limit, what leaves the map pays for what comes") {
     CHECK(space->account().charged().value == full);
     CHECK(machine.read_word(*space, VirtAddr{gib}) == 0);
     // A table that an unmap needs is paid by what it takes out.
-    REQUIRE(space->unmap(range_of(8 * gib, page_size)).ok());
+    REQUIRE(space->unmap(range_of(8 * gib, 2 * page_size)).ok());
     REQUIRE(space->map(fixed(16 * gib, 1024, Access::read(), false)).ok());
     rest = 1200;
     while (rest != 0 && !space->map(fixed(8 * gib, rest, Access::read_write(), false)).ok()) --rest;
     CHECK(space->unmap(range_of(16 * gib, page_size)).error() == Error::no_memory);
+    CHECK(faults_of(machine, *space) == "");
+}
+
+TEST_CASE("with memory full of upper tables, no touch of what was promised fails") {
+    // Sparse touches of uncharged memory: a page table and an upper one for each.
+    constexpr std::uint64_t promised = 600;
+    constexpr std::uint64_t rows = 1000;
+    constexpr std::uint64_t stride = 64 * gib;
+    Machine machine({.zones = MachineOptions::small_zones()});
+    Space space(machine);
+    REQUIRE(space->map(fixed(gib, promised, Access::read_write(), false)).ok());
+    REQUIRE(
+        space->map(fixed(level_size(4), rows * (stride / page_size), Access::read_write(), true))
+            .ok());
+    std::uint64_t row = 0;
+    const auto address = [](std::uint64_t n) { return level_size(4) + n * stride; };
+    const auto touch_more = [&] {
+        while (row < rows &&
+               machine.write_word(*space, VirtAddr{address(row)}, row) == Resolution::resolved)
+            ++row;
+    };
+    touch_more();
+    const std::uint64_t first = row;
+    // Every other one is emptied again, so that what tables leave behind is scattered.
+    for (std::uint64_t n = 0; n < first; n += 2)
+        REQUIRE(space->unmap(range_of(address(n), stride)).ok());
+    touch_more();
+    REQUIRE(row < rows);
+    CHECK(first > 100);
+    CHECK(row > first + first / 4);
+    CHECK(commit_limit().value - committed().value < 8);
+    for (std::uint64_t n = 0; n < promised; ++n)
+        REQUIRE(machine.write_word(*space, VirtAddr{gib + n * page_size}, n) ==
+                Resolution::resolved);
     CHECK(faults_of(machine, *space) == "");
 }
 

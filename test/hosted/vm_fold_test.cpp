@@ -146,15 +146,15 @@ TEST_CASE("folding changes no charge but the tables'") {
         CAPTURE(noreserve);
         map(space, 4 * gib, 4 * gib, noreserve);
         const std::uint64_t before = charged(space);
-        const std::uint64_t tables = space->counts().tables;
+        const std::uint64_t tables = space->counts().table_charge;
         for (std::uint64_t n = 0; n < 12; ++n)
             touch(machine, space, 4 * gib + n * (300 * mib) + n * page_size);
         if (noreserve)
-            CHECK(charged(space) == before + 12 + space->counts().tables - tables);
+            CHECK(charged(space) == before + 12 + space->counts().table_charge - tables);
         else
             CHECK(charged(space) == before);
         REQUIRE(space->discard(range_of(4 * gib, 4 * gib)).ok());
-        CHECK(space->counts().tables == tables);
+        CHECK(space->counts().table_charge == tables);
         CHECK(charged(space) == before);
         REQUIRE(space->protect(range_of(5 * gib + 3 * page_size, page_size), Access::read()).ok());
         REQUIRE(space->protect(range_of(4 * gib, 4 * gib), Access::read_write()).ok());
@@ -171,7 +171,7 @@ TEST_CASE("a long-lived process ends with the tables that it began with") {
     std::mt19937_64 random(7);
     map(space, 64 * tib, 16 * tib);
     const std::uint64_t before = needed(space);
-    const std::uint64_t charge = charged(space) - space->counts().tables;
+    const std::uint64_t charge = charged(space) - space->counts().table_charge;
     for (unsigned round = 0; round < rounds; ++round) {
         // A mapping of its own, split and taken out; a page of the large one, changed and back.
         const std::uint64_t start = tib + random() % (32 * tib / mib) * mib;
@@ -196,6 +196,6 @@ TEST_CASE("a long-lived process ends with the tables that it began with") {
     REQUIRE(space->discard(range_of(64 * tib, 16 * tib)).ok());
     REQUIRE(space->unmap(range_of(tib, 40 * tib)).ok());
     CHECK(space->counts().tables == before);
-    CHECK(charged(space) - space->counts().tables == charge);
+    CHECK(charged(space) - space->counts().table_charge == charge);
     CHECK(faults_of(machine, *space) == "");
 }

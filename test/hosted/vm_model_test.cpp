@@ -343,7 +343,7 @@ private:
         require(actual == expected, "runs:\n" + actual + "expected:\n" + expected);
         require(space_->counts().anonymous == model_.own_pages(), "anonymous count");
         const std::uint64_t charge =
-            model_.charge() + space_->counts().tables + shim::promised_tables(*space_);
+            model_.charge() + space_->counts().table_charge + shim::promised_tables(*space_);
         require(space_->account().charged().value == charge,
                 "charged " + std::to_string(space_->account().charged().value) + ", expected " +
                     std::to_string(charge));

@@ -92,8 +92,10 @@ std::uint64_t promised_tables(const vm::AddressSpace& space) {
         constexpr std::uint64_t write_right = 1ULL << 59;
         constexpr std::uint64_t noreserve = 1ULL << 57;
         const bool charged = (entry & (bits::present | noreserve | write_right)) == write_right;
-        // Below one entry: a table, 512 more, 512 times as many more …
-        for (std::uint64_t below = 1; charged && level > 1; --level, below *= 512) sum += below;
+        // Below one entry: a table, 512 more, 512 times as many more …; with a summary each but
+        // for the page tables.
+        for (std::uint64_t below = 1; charged && level > 1; --level, below *= 512)
+            sum += level > 2 ? 2 * below : below;
     });
     return sum;
 }
