@@ -134,9 +134,13 @@ public:
     constexpr bool is_like(Entry other) const {
         return ((bits_ ^ other.bits_) & ~page_bits_mask) == 0 && present();
     }
-    /// Whether both are present and about one frame.
+    /// Whether both are present and about one frame, with the same owner.
     constexpr bool has_page_of(Entry other) const {
-        return ((bits_ ^ other.bits_) & (frame_mask | bit_present)) == 0 && present();
+        return ((bits_ ^ other.bits_) & (frame_mask | bit_shared | bit_present)) == 0 && present();
+    }
+    /// This present entry, with the other's accessed and dirty bits beside its own.
+    constexpr Entry used_as(Entry other) const {
+        return Entry{bits_ | (other.bits_ & (bit_accessed | bit_dirty))};
     }
     /// What this one says, about the other's frame, with its accessed and dirty bits.
     constexpr Entry about_page_of(Entry other) const {

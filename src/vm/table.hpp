@@ -26,6 +26,16 @@ public:
     Entry exchange(Entry entry) {
         return Entry{word_.exchange(entry.bits_, std::memory_order_acq_rel)};
     }
+    /// Replaces `expected`; false, and what stands there put into it, where that differs.
+    bool compare_exchange(Entry& expected, Entry entry) {
+        return word_.compare_exchange_strong(expected.bits_, entry.bits_,
+                                             std::memory_order_acq_rel);
+    }
+    /// Says something else about the page that stands there: what the processor noted of its use
+    /// until now stays. `old` is what the caller, who holds the table's lock, found there.
+    void restate(Entry old, Entry entry) {
+        while (!compare_exchange(old, entry.used_as(old))) {}
+    }
     /// Takes the processor's right to write away; the dirty bit that was set until now is given.
     Entry narrow() { return Entry{word_.fetch_and(~Entry::bit_write, std::memory_order_acq_rel)}; }
     /// Lets the processor write a frame that is this page's own.

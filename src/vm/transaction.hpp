@@ -197,7 +197,11 @@ inline void Transaction::put(const TableRef& table, unsigned index, Entry old, E
                              const Spot& where) {
     Slot& slot = table.slots[index];
     if (old.present()) {
-        slot.exchange(now);
+        if (now.has_page_of(old)) {
+            slot.restate(old, now);
+        } else {
+            slot.exchange(now);
+        }
         if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
             obligations_.owe(where.range);
     } else {
@@ -290,7 +294,7 @@ void Transaction::apply_to_pages(const TableRef& table, VirtRange range, Change&
         const Entry now = change(entry, where);
         if (now == entry) continue;
         if (entry.has_page_of(now)) { // other rights: nothing to count
-            table.slots[index].exchange(now);
+            table.slots[index].restate(entry, now);
             if (!now.allows_all_of(entry)) {
                 if (narrowed.empty()) narrowed.start = page;
                 narrowed.end = page + page_size;
