@@ -34,7 +34,8 @@ public:
     /// Says something else about the page that stands there: what the processor noted of its use
     /// until now stays. `old` is what the caller, who holds the table's lock, found there.
     void restate(Entry old, Entry entry) {
-        while (!compare_exchange(old, entry.used_as(old))) {}
+        while (!compare_exchange(old, entry.used_as(old))) {
+        }
     }
     /// Takes the processor's right to write away; the dirty bit that was set until now is given.
     Entry narrow() { return Entry{word_.fetch_and(~Entry::bit_write, std::memory_order_acq_rel)}; }
