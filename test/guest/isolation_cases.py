@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Isolated roots, PCIDs and measures against speculation: decided, forced, refused."""
-from case import SELFTEST
+import dataclasses
+
+from case import SELFTEST, selftest_of
 
 SAID = r"(?m)^ktest: \d\d+ passed, 0 failed$"
 ROOT = r"(?m)^ktest: user mode's roots show of the kernel what entry code needs, no more ok"
@@ -47,20 +49,28 @@ def isolation_cases(case):
                        r"(?m)^kpti: off, ", r"(?m)^run: exit 0$"))
 
     # QEMU's emulation has no PCIDs.
-    for cpu, processors, words, kpti, pcid, long in (
-            ("corei7_skylake_x", 2, "kpti=on", "on", "on", False),
-            ("corei7_skylake_x", 1, "kpti=on", "on", "on", True),
-            ("corei7_skylake_x", 4, "kpti=on", "on", "on", True),
-            ("corei7_skylake_x", 1, "kpti=off", "off", "on", True),
-            ("corei7_skylake_x", 4, "kpti=off", "off", "on", True),
-            ("tigerlake", 2, "kpti=off", "off", "on", True),
-            ("tigerlake", 2, "kpti=on speculation=on", "on", "on", True),
-            ("corei7_skylake_x", 2, "kpti=on pcid=off", "on", "off", True)):
-        yield case(f"isolation: Bochs, {cpu}, {processors} CPUs, {words}", boot="bochs", cpu=cpu,
-                   status=None, ends="poweroff", processors=processors, memory="256M",
-                   words=f"{words} ktest run=selftest", reject=REJECT, seconds=600, long=long,
-                   expect=(rf"(?m)^kpti: {kpti}, the command line says so$",
-                           rf"(?m)^pcid: {pcid}, the (processor has them|command line says so)$",
-                           PCIDS + ("$" if pcid == "on" else r", skipped \(no PCIDs\)$"),
-                           PCID_ROOTS, *((PCID_OTHERS,) if processors > 1 else ()), SAID,
-                           *SELFTEST))
+    for cpu, processors, words, kpti, pcid in (
+            ("corei7_skylake_x", 2, "kpti=on", "on", "on"),
+            ("corei7_skylake_x", 1, "kpti=on", "on", "on"),
+            ("corei7_skylake_x", 4, "kpti=on", "on", "on"),
+            ("corei7_skylake_x", 1, "kpti=off", "off", "on"),
+            ("corei7_skylake_x", 4, "kpti=off", "off", "on"),
+            ("tigerlake", 2, "kpti=off", "off", "on"),
+            ("tigerlake", 2, "kpti=on speculation=on", "on", "on"),
+            ("corei7_skylake_x", 2, "kpti=on pcid=off", "on", "off")):
+        strict = case(f"isolation: Bochs, {cpu}, {processors} CPUs, {words}", boot="bochs", cpu=cpu,
+                      status=None, ends="poweroff", processors=processors, memory="256M",
+                      words=f"{words} ktest run=selftest", reject=REJECT, seconds=600, long=True,
+                      expect=(rf"(?m)^kpti: {kpti}, the command line says so$",
+                              rf"(?m)^pcid: {pcid}, the (processor has them|command line says so)$",
+                              PCIDS + ("$" if pcid == "on" else r", skipped \(no PCIDs\)$"),
+                              PCID_ROOTS, *((PCID_OTHERS,) if processors > 1 else ()), SAID,
+                              *SELFTEST))
+        if (cpu, processors, words) == ("corei7_skylake_x", 2, "kpti=on"):
+            # The suites whose maps and threads change most; all of them take minutes.
+            suites = ("protection", "maps", "kill", "stress")
+            yield dataclasses.replace(
+                strict, name=f"{strict.name}: {', '.join(suites)}", long=False,
+                words=f"{words} ktest run=selftest {' '.join(suites)}",
+                expect=(*strict.expect[:-len(SELFTEST)], *selftest_of(suites)))
+        yield strict

@@ -5,7 +5,7 @@ fails again with the same N. And the stress that does not repeat: CPUs that are 
 from case import SELFTEST, Case, Comparison
 
 SEEDS = range(50)
-QUICK_SEEDS = (7, 31)
+QUICK_SEEDS = (31,)
 STRESS = range(12)
 REPEATABLE = dict(processors=4, memory="256M", undisturbed=True,
                   qemu=("-machine", "q35", "-nodefaults", "-icount", "shift=0,sleep=off",
