@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""run_hosted.py RESULTS NAME=BINARY...: runs doctest binaries and counts their cases.
+"""run_hosted.py RESULTS NAME=BINARY...: runs doctest binaries, as many at a time as there are
+processors, and counts their cases.
 
 Writes RESULTS/NAME.tsv: name, cases passed, cases failed, seconds. A binary that ends without its
 summary counts as one failure more.
 """
+import concurrent.futures
+import os
 import pathlib
 import re
 import subprocess
@@ -27,19 +30,20 @@ def run(name, binary):
         failed = 1
     if passed == 0 and failed == 0:
         failed = 1
-    if failed:
-        print(output, end="")
-    print(f"{name}: {passed} passed, {failed} failed, {seconds:.1f} s")
-    return passed, failed, seconds
+    return passed, failed, seconds, output
 
 
 def main():
     results = pathlib.Path(sys.argv[1])
     results.mkdir(parents=True, exist_ok=True)
     bad = False
-    for suite in sys.argv[2:]:
-        name, binary = suite.split("=", 1)
-        passed, failed, seconds = run(name, binary)
+    suites = [suite.split("=", 1) for suite in sys.argv[2:]]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        outcomes = pool.map(lambda suite: run(*suite), suites)
+    for (name, _), (passed, failed, seconds, output) in zip(suites, outcomes):
+        if failed:
+            print(output, end="")
+        print(f"{name}: {passed} passed, {failed} failed, {seconds:.1f} s")
         (results / f"{name}.tsv").write_text(f"{name}\t{passed}\t{failed}\t{seconds:.1f}\n")
         bad |= failed > 0
     sys.exit(bad)
