@@ -6,6 +6,7 @@
 #include "arch/cpu/registers.hpp"
 #include "arch/cpu/vector_state.hpp"
 #include "arch/memory/translation.hpp"
+#include "arch/time/clock.hpp"
 #include "arch/trap/frame.hpp"
 #include "arch/trap/interrupts.hpp"
 #include "proc/port.hpp"
@@ -164,7 +165,9 @@ void send_reschedule(unsigned cpu) { send_interrupt(cpu, vector_reschedule); }
 
 void wait_for_interrupt() {
     screen::refresh();
+    pause_perturbation();
     halt_until_interrupt();
+    start_perturbation();
 }
 
 } // namespace proc::port

@@ -111,7 +111,7 @@ void ring() {
     screen::refresh_if_due();
     CpuArea& area = this_cpu();
     if (area.number == 0 && device_alarm != no_alarm) ring_device();
-    if (perturbation_period != 0) perturb(area);
+    if (area.perturbation != no_alarm) perturb(area);
     // It may have been taken back while the interrupt was on its way.
     if (proc::port::now() < area.alarm) return start_alarm(area);
     area.alarm = no_alarm;
@@ -140,6 +140,12 @@ void initialise_cpu_clock() { local_apic::connect_timer(vector_timer, deadline_t
 void start_perturbation() {
     if (perturbation_period == 0) return;
     perturb(this_cpu());
+    start_alarm(this_cpu());
+}
+
+void pause_perturbation() {
+    if (perturbation_period == 0) return;
+    this_cpu().perturbation = no_alarm;
     start_alarm(this_cpu());
 }
 

@@ -12,6 +12,8 @@ void initialise_clock();
 void initialise_cpu_clock();
 /// Starts what `perturb=N` asks for on the CPU that calls it, once that has its clock_start.
 void start_perturbation();
+/// Until it is started again: a CPU that halts has no steps to put others between.
+void pause_perturbation();
 
 /// Lets that time pass, at least. Works once the clock is initialised.
 void wait_nanoseconds(std::uint64_t nanoseconds);
