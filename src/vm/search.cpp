@@ -317,6 +317,7 @@ bool Search<direction>::visit_slot(const TableRef& table, unsigned slot) {
     const Entry entry = table.slots[slot].load();
     const VirtAddr end = far_end(table, slot);
     if (!entry.is_table(table.level)) {
+        if (entry.empty()) return extend(end); // emptied since its bit was read
         restart(end);
         if (!dry_) lower_slot(table, slot);
         return false;
