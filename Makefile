@@ -97,7 +97,7 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 
 # ---- targets -------------------------------------------------------------------------------------
 
-.PHONY: all kernel-debug deps iso run usb gdb test model test-hosted test-guest test-long coverage bench \
+.PHONY: all kernel-debug deps iso run usb gdb examples test model test-hosted test-guest test-long coverage bench \
     bench-hosted bench-check profile lint check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
@@ -121,6 +121,9 @@ usb: $(build)/tabula.iso ## writes the image to a USB stick: DEV=/dev/NAME
 gdb: all ## the kernel in QEMU, stopped at its entry, with gdb attached (ARGS= kernel command line)
 	@tools/run_gdb.sh $(build)/kernel/tabula.elf $(build)/boot.tar $(ARGS)
 
+examples: $(build)/examples/lift ## src/vm alone, on a port of fifty lines
+	@$<
+
 results := $(build)/test/results
 test: | deps ## test-hosted, model and test-guest, and the total
 	@rm -rf $(results)
@@ -129,7 +132,7 @@ test: | deps ## test-hosted, model and test-guest, and the total
 	    $(MAKE) --no-print-directory test-guest || status=1; \
 	    tools/total.py $(results) hosted hosted-sanitized hosted-tsan tools model guest || status=1; exit $$status
 
-test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/tests) ## the unit tests, plain and under ASan, UBSan and TSan, and those of the tools
+test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/tests) $(build)/examples/lift ## the unit tests, plain and under ASan, UBSan and TSan, and those of the tools
 	@status=0; tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
 	    hosted-sanitized=$(build)/hosted/sanitized/tests \
 	    hosted-tsan=$(build)/hosted/tsan/tests || status=1; \
@@ -187,7 +190,7 @@ flags_plain := $(hosted_flags) $(warnings)
 flags_sanitized := $(flags_plain) $(sanitizer_flags)
 flags_coverage := $(flags_plain) $(coverage_flags)
 flags_tsan := $(flags_plain) $(tsan_flags)
-$(addprefix $(build)/flags.,user $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
+$(addprefix $(build)/flags.,user example $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','"'"',$(flags_$*))' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -310,6 +313,19 @@ $(build)/bench/hosted: $(hosted_bench_objects)
 	@echo "  link     $@"
 	@$(CXX) $(hosted_flags) -o $@ $^
 
+# ---- examples: src/vm as another kernel would build it --------------------------------------------
+
+example_flags := $(common_flags) -O1 -D_GLIBCXX_ASSERTIONS
+flags_example := $(example_flags) $(warnings)
+example_objects := $(patsubst %,$(build)/examples/%.o,$(call find_sources,examples/lift src/vm))
+$(build)/examples/%.cpp.o: %.cpp $(build)/flags.example | deps
+	@mkdir -p $(@D)
+	@echo "  example  $<"
+	@$(CXX) $(flags_example) -MMD -MP -c $< -o $@
+$(build)/examples/lift: $(example_objects)
+	@echo "  link     $@"
+	@$(CXX) $(example_flags) -o $@ $^
+
 # ---- fuzz targets --------------------------------------------------------------------------------
 
 include test/fuzz/rules.mk
@@ -339,4 +355,5 @@ $(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)
 -include $(foreach variant,$(kernel_variants),$(patsubst %.o,%.d,$(call kernel_variant_objects,$(variant))))
 -include $(foreach variant,$(hosted_variants),$(patsubst %.o,%.d,$(call hosted_objects,$(variant))))
 -include $(patsubst %.o,%.d,$(hosted_bench_objects))
+-include $(example_objects:.o=.d)
 -include $(header_checks:.ok=.d)
