@@ -121,7 +121,8 @@ struct ProcessInfo {
     std::uint64_t handle_limit; ///< handles that it may have
 };
 
-/// What `memory_info` tells: KiB but where it says counts. Printed by `free` in this order.
+/// What `machine_info` tells of memory: KiB but where it says counts. Printed by `free` in this
+/// order.
 #define TABULA_MEMORY_INFO(X)                                                                      \
     X(total, "total")                                                                              \
     X(free, "free")                                                                                \
@@ -142,7 +143,11 @@ struct MemoryInfo {
 /// What `machine_info` tells.
 struct MachineInfo {
     std::uint64_t processors; ///< CPUs that run threads, numbered from 0
+    MemoryInfo memory;
 };
+
+/// What `object_create` makes.
+enum class ObjectKind : std::uint64_t { endpoint, notification };
 
 /// Bytes of a full set of processors for `thread_affinity`.
 inline constexpr std::size_t processor_set_bytes = 32;
@@ -151,11 +156,22 @@ inline constexpr std::size_t processor_set_bytes = 32;
 inline constexpr unsigned message_words = 8;
 inline constexpr unsigned message_handles = 4;
 struct Message {
-    std::uint64_t words[message_words];
+    std::uint64_t words[message_words]; ///< the first four travel in registers too
     Handle handles[message_handles];
     std::uint32_t handle_count;
-    std::uint32_t sender; ///< filled by the kernel on receive: the sender's process id
+    std::uint32_t sender; ///< filled by the kernel: the sender's process id
+    Handle call;          ///< `reply_receive`: the call to answer, if one was kept; else no_handle
 };
+
+/// Words of a message that travel in registers.
+inline constexpr unsigned register_words = 4;
+/// Added to the address of a Message: this one is to be sent, not the words in registers alone.
+inline constexpr std::uint64_t message_whole = 1;
+static_assert(message_whole < alignof(Message));
+/// In what was heard, above the 32 bits of the sender's process id: the Message was written.
+inline constexpr std::uint64_t heard_whole = 1ULL << 32;
+/// Where a handle is asked for: the call that the thread received last and has not answered.
+inline constexpr Handle received_call = 1ULL << 63;
 
 /// Exit status of a process that the kernel ended.
 inline constexpr std::int64_t status_killed = -1;

@@ -18,6 +18,10 @@ public:
     constexpr Result(T value) : value_(std::move(value)), ok_(true) {}
     constexpr Result(Error error) : error_(error), ok_(false) {}
 
+    /// Trivial where T is, so that a Result of a word is returned in registers.
+    constexpr Result(Result&& other) noexcept
+        requires std::is_trivially_move_constructible_v<T>
+    = default;
     constexpr Result(Result&& other) noexcept : ok_(other.ok_) {
         if (ok_) {
             std::construct_at(&value_, std::move(other.value_));

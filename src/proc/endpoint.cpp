@@ -3,20 +3,10 @@
 #include "proc/endpoint.hpp"
 
 #include "proc/process.hpp"
-#include "proc/scheduler.hpp"
+#include "proc/short_path.hpp"
 #include "vm/heap.hpp"
 
 namespace proc {
-
-namespace {
-
-/// Moves a caller's message to its receiver. Under the endpoint's lock; both wait or run here.
-void deliver(Thread& caller, Thread& receiver) {
-    receiver.message = std::move(caller.message);
-    receiver.caller = caller.reply.open();
-}
-
-} // namespace
 
 Endpoint::Endpoint() : Object(ObjectKind::endpoint) {}
 
@@ -31,89 +21,77 @@ Result<Ref<Endpoint>> Endpoint::create(Process& payer) {
 }
 
 void Endpoint::opened(std::uint32_t rights) {
-    auto state = state_.lock();
-    if ((rights & abi::right_send) != 0) ++state->can_send;
-    if ((rights & abi::right_receive) != 0) ++state->can_receive;
+    const vm::Guard guard(lock_);
+    if ((rights & abi::right_send) != 0) ++can_send_;
+    if ((rights & abi::right_receive) != 0) ++can_receive_;
 }
 
 void Endpoint::closed(std::uint32_t rights) {
-    auto state = state_.lock();
-    if ((rights & abi::right_receive) != 0 && --state->can_receive == 0) {
-        while (Thread* caller = state->callers.pop_front()) wake(*caller, Error::peer_closed);
+    const vm::Guard guard(lock_);
+    if ((rights & abi::right_receive) != 0 && --can_receive_ == 0) {
+        while (Thread* caller = callers_.pop_front()) wake(*caller, Error::peer_closed);
     }
-    if ((rights & abi::right_send) != 0 && --state->can_send == 0) {
-        while (Thread* receiver = state->receivers.pop_front()) wake(*receiver, Error::peer_closed);
+    if ((rights & abi::right_send) != 0 && --can_send_ == 0) {
+        while (Thread* receiver = receivers_.pop_front()) wake(*receiver, Error::peer_closed);
     }
 }
 
-void Endpoint::enqueue(Queue& queue, Thread& thread) {
-    Thread* position = queue.back();
-    while (position != nullptr && position->priority < thread.priority)
-        position = Queue::before(*position);
-    queue.insert_after(position, thread);
+void pass_whole(Thread& from, Thread& to) {
+    to.heard |= abi::heard_whole;
+    to.message = std::move(from.message);
 }
 
-void Endpoint::withdraw(Queue State::* queue) {
-    auto state = state_.lock();
-    const Thread& self = port::current_thread();
-    if (Queue::contains(self)) ((*state).*queue).remove(port::current_thread());
+Error give_up_call(Thread& self) {
+    if (self.reply_expected.exchange(false)) self.message.drop_grants();
+    return self.wake_error;
 }
 
-Result<void> Endpoint::call() {
-    Thread& self = port::current_thread();
-    Thread* receiver = nullptr;
-    const bool heard = [&] {
-        auto state = state_.lock();
-        if (state->can_receive == 0) return false;
-        // A receiver that somebody else claimed is on its way out: the next one.
-        do {
-            receiver = state->receivers.pop_front();
-        } while (receiver != nullptr && !claim(*receiver));
-        self.reply_expected.store(true);
-        if (receiver != nullptr) {
-            deliver(self, *receiver);
-        } else {
-            enqueue(state->callers, self);
-        }
-        prepare_to_block();
-        return true;
-    }();
-    if (!heard) {
+void Endpoint::leave_receivers(Thread& self) {
+    const vm::Guard guard(lock_);
+    if (Queue::contains(self)) receivers_.remove(self);
+}
+
+Result<void> Endpoint::call_slowly(Thread& self) {
+    if (can_receive_ == 0) {
+        unlock();
         self.message.drop_grants();
         return Error::peer_closed;
     }
-    Result<void> answered = receiver != nullptr ? hand_over(*receiver) : block();
-    if (answered) return answered;
-    withdraw(&State::callers);
-    // If somebody took this, they may still be writing the message: it is theirs now.
-    if (self.reply_expected.exchange(false)) self.message.drop_grants();
-    return answered;
-}
-
-Result<void> Endpoint::receive() {
-    Thread& self = port::current_thread();
-    {
-        auto state = state_.lock();
-        if (Thread* caller = state->callers.pop_front(); caller != nullptr) {
-            deliver(*caller, self);
-            return {};
-        }
-        if (state->can_send == 0) return Error::peer_closed;
-        enqueue(state->receivers, self);
-        prepare_to_block();
+    const Ref<Endpoint> kept(*this);
+    // A receiver that somebody else claimed is on its way out: the next one.
+    Thread* receiver = nullptr;
+    do {
+        receiver = receivers_.pop_front();
+    } while (receiver != nullptr && !claim(*receiver));
+    self.reply_expected.store(true);
+    if (receiver != nullptr) {
+        deliver(self, *receiver);
+    } else {
+        enqueue(callers_, self);
     }
-    Result<void> received = block();
-    if (!received) withdraw(&State::receivers);
-    return received;
+    prepare_to_block(self);
+    unlock();
+    if (receiver != nullptr ? hand_over(self, *receiver) : block(self)) return {};
+    {
+        const vm::Guard guard(lock_);
+        if (Queue::contains(self)) callers_.remove(self);
+    }
+    return give_up_call(self);
 }
 
-Result<void> reply_to(Grant token, Message&& message) {
-    const Ref<Thread> caller(static_cast<Reply*>(token.object())->caller());
-    if (!caller->reply_expected.exchange(false)) return Error::peer_closed;
-    // Claimed by its process's end: it unwinds, and no longer looks at its message.
-    if (!claim(*caller)) return Error::peer_closed;
-    caller->message = std::move(message);
-    token.close(); // before the caller can call again
+Result<void> Endpoint::take_caller(Thread& self, Thread* next) {
+    Thread* const caller = callers_.pop_front();
+    if (caller != nullptr) deliver(*caller, self);
+    unlock();
+    if (next != nullptr) make_ready(*next);
+    return caller != nullptr ? Result<void>() : Result<void>(Error::peer_closed);
+}
+
+Result<void> answer_kept(Thread& self, Grant call) {
+    const Ref<Thread> caller(static_cast<Reply*>(call.object())->caller());
+    if (!caller->reply_expected.exchange(false) || !claim(*caller)) return Error::peer_closed;
+    pass(self, *caller);
+    call.close(); // before the caller can call again
     make_ready(*caller);
     return {};
 }

@@ -2,7 +2,6 @@
 // Grants and handle tables.
 #include "proc/handles.hpp"
 
-#include "lib/clamp.hpp"
 #include "proc/endpoint.hpp"
 #include "proc/notification.hpp"
 #include "vm/frames.hpp"
@@ -25,14 +24,6 @@ void Grant::close() {
     else if (object->kind() == ObjectKind::notification)
         static_cast<Notification*>(object)->closed(rights_);
     object->release();
-}
-
-HandleTable::Slot* HandleTable::look_up(abi::Handle handle) {
-    const std::uint64_t index = (handle & 0xffff) - 1; // 0 wraps, and is refused
-    const std::uint64_t within = lib::mask_below(index, used_);
-    if (within == 0) return nullptr;
-    Slot& found = slot(static_cast<unsigned>(index & within));
-    return found.object != nullptr && found.generation == handle >> 16 ? &found : nullptr;
 }
 
 Result<unsigned> HandleTable::take_slot() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "abi/types.hpp"
+#include "lib/clamp.hpp"
 #include "proc/object.hpp"
 #include "vm/commit.hpp"
 #include "vm/lock.hpp"
@@ -79,6 +80,20 @@ public:
         Object* object = TRY(find_object(handle, T::object_kind, needed));
         return Ref<T>::adopt(static_cast<T&>(*object));
     }
+    /// The same, with its lock held, and no reference: for an object whose end takes that lock
+    /// first, after the handle was taken out.
+    template <typename T>
+    [[gnu::always_inline]] Result<T*> lock_object(abi::Handle handle, std::uint32_t needed) {
+        const vm::Guard guard(lock_);
+        const Slot* found = look_up(handle);
+        if (found == nullptr || found->object->kind() != T::object_kind) [[unlikely]]
+            return Error::bad_handle;
+        if ((needed & ~std::uint32_t{found->rights}) != 0) [[unlikely]]
+            return Error::not_permitted;
+        T& object = static_cast<T&>(*found->object);
+        object.lock();
+        return &object;
+    }
     /// Closes all and gives the pages back.
     void close_all();
     unsigned count();
@@ -94,8 +109,17 @@ private:
     static constexpr unsigned slots_per_page = page_size / sizeof(Slot);
     static constexpr unsigned page_limit = limit / slots_per_page;
 
-    Slot& slot(unsigned index) { return pages_[index / slots_per_page][index % slots_per_page]; }
-    Slot* look_up(abi::Handle handle);
+    /// Precondition: index < used_.
+    Slot& slot(unsigned index) {
+        return pages_.data()[index / slots_per_page][index % slots_per_page];
+    }
+    Slot* look_up(abi::Handle handle) {
+        const std::uint64_t index = (handle & 0xffff) - 1; // 0 wraps, and is refused
+        const std::uint64_t within = lib::mask_below(index, used_);
+        if (within == 0) return nullptr;
+        Slot& found = slot(static_cast<unsigned>(index & within));
+        return found.object != nullptr && found.generation == handle >> 16 ? &found : nullptr;
+    }
     Result<unsigned> take_slot();
     Result<Object*> find_object(abi::Handle handle, ObjectKind kind, std::uint32_t needed);
 

@@ -21,41 +21,46 @@ Result<Ref<Notification>> Notification::create(Process& payer) {
 }
 
 void Notification::opened(std::uint32_t rights) {
-    if ((rights & abi::right_send) != 0) ++state_.lock()->can_signal;
+    if ((rights & abi::right_send) == 0) return;
+    const vm::Guard guard(lock_);
+    ++can_signal_;
 }
 
 void Notification::closed(std::uint32_t rights) {
-    if ((rights & abi::right_send) == 0) return;
-    auto state = state_.lock();
-    if (--state->can_signal != 0) return;
-    while (Thread* waiter = state->waiters.pop_front()) wake(*waiter, Error::peer_closed);
+    // Whatever the rights: who has found this by its handle holds the lock.
+    const vm::Guard guard(lock_);
+    if ((rights & abi::right_send) == 0 || --can_signal_ != 0) return;
+    while (Thread* waiter = waiters_.pop_front()) wake(*waiter, Error::peer_closed);
 }
 
 void Notification::signal(std::uint64_t bits) {
-    auto state = state_.lock();
-    state->bits |= bits;
-    while (Thread* waiter = state->waiters.pop_front()) {
-        if (!claim(*waiter)) continue; // on its way out
-        waiter->bits = std::exchange(state->bits, 0);
-        make_ready(*waiter);
-        return;
-    }
+    bits_ |= bits;
+    Thread* waiter = waiters_.pop_front();
+    while (waiter != nullptr && !claim(*waiter)) waiter = waiters_.pop_front(); // on its way out
+    if (waiter != nullptr) waiter->bits = std::exchange(bits_, 0);
+    unlock();
+    if (waiter != nullptr) make_ready(*waiter);
 }
 
-Result<std::uint64_t> Notification::wait() {
-    Thread& self = port::current_thread();
-    {
-        auto state = state_.lock();
-        if (state->bits != 0) return std::exchange(state->bits, 0);
-        if (state->can_signal == 0) return Error::peer_closed;
-        state->waiters.push_back(self);
-        prepare_to_block();
+Result<std::uint64_t> Notification::wait(Thread& self) {
+    if (const std::uint64_t bits = std::exchange(bits_, 0); bits != 0) {
+        unlock();
+        return bits;
     }
-    const Result<void> woken = block();
-    if (woken) return self.bits;
-    auto state = state_.lock();
-    if (Queue::contains(self)) state->waiters.remove(self);
-    return woken.error();
+    if (can_signal_ == 0) [[unlikely]] {
+        unlock();
+        return Error::peer_closed;
+    }
+    const Ref<Notification> kept(*this);
+    waiters_.push_back(self);
+    prepare_to_block(self);
+    unlock();
+    if (const Result<void> woken = block(self); !woken) [[unlikely]] {
+        const vm::Guard guard(lock_);
+        if (Queue::contains(self)) waiters_.remove(self);
+        return woken.error();
+    }
+    return self.bits;
 }
 
 } // namespace proc

@@ -23,21 +23,25 @@ public:
     void opened(std::uint32_t rights);
     void closed(std::uint32_t rights);
 
+    /// As Endpoint's.
+    void lock() { lock_.lock(); }
+    void unlock() { lock_.unlock(); }
+
+    // ---- both are called with the lock held, and give it back
+
     /// Sets bits; the first waiter, if any, wakes and takes all.
     void signal(std::uint64_t bits);
     /// Waits until a bit is set; takes and clears all. Errors: peer_closed, interrupted.
-    Result<std::uint64_t> wait();
+    Result<std::uint64_t> wait(Thread& self);
 
 private:
     using Queue = List<Thread, &Thread::wait_hook>;
-    struct State {
-        std::uint64_t bits = 0;
-        Queue waiters;
-        std::uint32_t can_signal = 0;
-    };
     Ref<Process> payer_; ///< outlives the charge
     Charge charge_;
-    vm::Guarded<State, vm::Rank::endpoint> state_;
+    vm::SpinLock<vm::Rank::endpoint> lock_; ///< of all below
+    std::uint64_t bits_ = 0;
+    Queue waiters_;
+    std::uint32_t can_signal_ = 0;
 };
 
 } // namespace proc

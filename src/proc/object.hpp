@@ -35,6 +35,8 @@ public:
     void release() {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(*this);
     }
+    /// Drops a reference that is not the last one: of that the caller is sure.
+    void let_go() { references_.fetch_sub(1, std::memory_order_release); }
     std::uint32_t references() const { return references_.load(std::memory_order_relaxed); }
 
 protected:

@@ -8,6 +8,7 @@
 #include "abi/upcall.hpp"
 #include "lib/address.hpp"
 #include "lib/result.hpp"
+#include "vm/published.hpp"
 #include "vm/space.hpp"
 
 #include <cstddef>
@@ -21,6 +22,12 @@ namespace port {
 
 // ---- threads ---------------------------------------------------------------------------------
 
+/// A system call's argument registers, where its entry code saved them. They go back from there: a
+/// call that gives words beside its result leaves them here.
+struct CallRegisters {
+    std::uint64_t r10, r9, r8, rdx, rsi, rdi;
+};
+
 /// What the machine keeps of a thread that does not run. All other registers are on its kernel
 /// stack. First member of nothing: proc::Thread holds one, the machine fills it.
 struct ThreadState {
@@ -29,7 +36,11 @@ struct ThreadState {
     void* vector_state = nullptr; ///< vector_state_bytes(), 64-byte aligned; null: kernel thread
     std::uint64_t fs_base = 0;    ///< saved user FS and GS base
     std::uint64_t gs_base = 0;
-    VirtRange runtime{}; ///< see set_runtime
+    Thread* thread = nullptr;                   ///< whose state this is
+    CallRegisters* call = nullptr;              ///< of a user thread in a system call
+    vm::Published<std::uint64_t> ticks_run;     ///< up to the last switch away; see time_run
+    vm::Published<std::uint64_t> running_since; ///< ticks, as the CPU counts them that runs it
+    VirtRange runtime{};                        ///< see set_runtime
 };
 
 /// Registers of a thread's first instruction in user mode; all others are zero.
@@ -42,15 +53,15 @@ struct UserStart {
 /// Bytes that vector_state needs on this machine (XSAVE area in use, or 512 for FXSAVE).
 std::size_t vector_state_bytes();
 /// Prepares `state` so that the first switch to it enters user mode at `start`, by way of
-/// `proc::thread_started()`. stack_top and vector_state are set by the caller; vector_state is
-/// given its initial content here.
+/// `proc::thread_started()`. stack_top, vector_state and thread are set by the caller; vector_state
+/// is given its initial content here.
 void prepare_user_thread(ThreadState& state, const UserStart& start);
 /// Prepares `state` so that the first switch to it calls function(argument) in kernel mode,
 /// which must not return.
 void prepare_kernel_thread(ThreadState& state, void (*function)(void*), void* argument);
 /// Saves the running thread into `from` and continues `to` in `space` (changes root, kernel stack,
-/// vector state and segment bases). Returns when somebody switches back to `from`.
-/// Called with interrupts off and no lock held.
+/// vector state and segment bases; its thread is the running one then, and its time runs). Returns
+/// when somebody switches back to `from`. Called with interrupts off and no lock held.
 void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& space);
 
 /// Says where alone the running thread's code makes system calls, at any byte of the range; `state`
@@ -61,9 +72,12 @@ void set_runtime(ThreadState& state, VirtRange runtime);
 /// for. CS and SS are user mode's own, whatever stands there; RIP and RFLAGS were checked.
 [[noreturn]] void resume_user(abi::UpcallFrame& registers);
 
-/// The running thread, and its setter, used by the scheduler around switch_thread.
+/// The running thread.
 Thread& current_thread();
-void set_current_thread(Thread& thread);
+/// Says that the context that calls it on this CPU is that of a thread.
+void become_thread(Thread& thread, ThreadState& state);
+/// Nanoseconds that a thread has run, up to now if it is `running`, on that CPU.
+std::uint64_t time_run(const ThreadState& state, bool running, unsigned cpu);
 /// Asks that the running CPU calls `proc::before_user_return()` before it next enters user mode.
 /// A flag of this CPU, cleared by that call.
 void request_user_return_work();
@@ -161,11 +175,24 @@ void handle_reschedule();
 void handle_timer();
 void handle_console_input();
 
+/// What a system call gives: a value of at least 0 or a negated error, as it goes into rax.
+struct Answer {
+    std::int64_t value;
+    constexpr Answer(std::uint64_t number) : value(static_cast<std::int64_t>(number)) {}
+    constexpr Answer(Error error) : value(-static_cast<std::int64_t>(error)) {}
+    constexpr Answer(const Result<void>& result)
+        : value(result ? 0 : -static_cast<std::int64_t>(result.error())) {}
+    template <typename T>
+    constexpr Answer(const Result<T>& result)
+        : value(result ? static_cast<std::int64_t>(*result)
+                       : -static_cast<std::int64_t>(result.error())) {}
+};
+
 /// One function a system call, indexed by number, called by the machine's entry code with the six
-/// argument registers. Gives a value of at least 0 or a negated Error. Numbers at or above
-/// abi::system_call_count are answered by the entry code with Error::bad_system_call.
-using SystemCallFunction = std::int64_t (*)(std::uint64_t, std::uint64_t, std::uint64_t,
-                                            std::uint64_t, std::uint64_t, std::uint64_t);
+/// argument registers. Numbers at or above abi::system_call_count are answered by the entry code
+/// with Error::bad_system_call.
+using SystemCallFunction = Answer (*)(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t,
+                                      std::uint64_t, std::uint64_t);
 extern "C" const SystemCallFunction system_call_table[abi::system_call_count];
 
 /// First thing on a new user thread's kernel stack, before it enters user mode.

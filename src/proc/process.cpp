@@ -99,7 +99,7 @@ void Process::reap_thread(Thread& thread, std::uint32_t code) {
         auto state = state_.lock();
         state->threads.remove(thread);
         state->arenas.give(thread.arena);
-        state->ended_time += thread.time;
+        state->ended_time += time_of(thread);
         state->ended_faults += thread.faults;
         last = --state->thread_count == 0;
         if (last && !state->ending) {
@@ -133,9 +133,9 @@ Result<std::uint32_t> Process::wait() {
         auto state = state_.lock();
         if (state->exited) return state->status;
         state->waiters.push_back(self);
-        prepare_to_block();
+        prepare_to_block(self);
     }
-    const Result<void> woken = block();
+    const Result<void> woken = block(self);
     auto state = state_.lock();
     if (state->waiters.contains(self)) state->waiters.remove(self);
     if (!woken) return woken.error();
@@ -148,9 +148,9 @@ Result<std::uint32_t> Process::join(Thread& thread) {
         auto state = state_.lock();
         if (thread.reaped) return thread.code;
         thread.joiners.push_back(self);
-        prepare_to_block();
+        prepare_to_block(self);
     }
-    const Result<void> woken = block();
+    const Result<void> woken = block(self);
     auto state = state_.lock();
     if (thread.joiners.contains(self)) thread.joiners.remove(self);
     if (!woken) return woken.error();

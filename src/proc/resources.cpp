@@ -24,9 +24,9 @@ Result<std::size_t> Console::read(std::span<char> buffer) {
             const std::size_t taken = port::console_read(buffer);
             if (taken != 0) return taken;
             readers->push_back(self);
-            prepare_to_block();
+            prepare_to_block(self);
         }
-        Result<void> woken = block();
+        Result<void> woken = block(self);
         if (woken) continue;
         auto readers = readers_.lock();
         if (Readers::contains(self)) readers->remove(self);

@@ -9,8 +9,7 @@ namespace proc {
 namespace {
 
 /// Puts the running thread back into the queue and runs the next one, if there is one as urgent.
-void give_way(Processor& cpu, bool slice_over) {
-    Thread& self = port::current_thread();
+[[gnu::always_inline]] inline void give_way(Processor& cpu, Thread& self, bool slice_over) {
     Thread* next = nullptr;
     bool contended = true;
     {
@@ -35,14 +34,14 @@ void give_way(Processor& cpu, bool slice_over) {
             next = &pick(cpu, contended);
         }
     }
-    run(cpu, *next, contended);
+    run(cpu, self, *next, contended);
 }
 
 /// Leaves this CPU for one that may run the thread.
-void depart(Processor& cpu) {
-    port::current_thread().state.store(RunState::ready, std::memory_order_relaxed);
+void depart(Processor& cpu, Thread& self) {
+    self.state.store(RunState::ready, std::memory_order_relaxed);
     cpu.leaving = Leaving::departs;
-    run_next(cpu);
+    run_next(cpu, self);
 }
 
 /// After a change of affinity: whether the thread may go on here.
@@ -64,12 +63,6 @@ void consider(Processor& cpu, int priority) {
     }
 }
 
-/// What `block` and its like return to who was woken.
-Result<void> wake_result() {
-    const Error error = port::current_thread().wake_error;
-    return error == Error{} ? Result<void>() : Result<void>(error);
-}
-
 /// Has a CPU compare what it runs with what waits.
 void look_again(unsigned cpu) {
     if (cpu != vm::port::cpu()) return port::send_reschedule(cpu);
@@ -81,28 +74,8 @@ constexpr std::uint32_t killed_code = static_cast<std::uint32_t>(abi::status_kil
 
 } // namespace
 
-void prepare_to_block() {
-    Thread& self = port::current_thread();
-    self.wake_error = {};
-    self.state.store(RunState::blocked); // before the look at the mark: see Process::end
-    if (self.killed()) [[unlikely]]
-        wake(self, Error::interrupted);
-}
-
-Result<void> block() {
-    run_next(here());
-    return wake_result();
-}
-
-bool claim(Thread& thread, Error error) {
-    RunState expected = RunState::blocked;
-    if (!thread.state.compare_exchange_strong(expected, RunState::ready)) return false;
-    thread.wake_error = error;
-    return true;
-}
-
 void make_ready(Thread& thread) {
-    const unsigned number = place(thread);
+    const unsigned number = processor_count() == 1 ? unsigned{thread.cpu} : place(thread);
     Processor& cpu = processors[number];
     thread.state.store(RunState::ready, std::memory_order_relaxed);
     thread.cpu = number;
@@ -130,38 +103,25 @@ bool wake(Thread& thread, Error error) {
     return true;
 }
 
-Result<void> hand_over(Thread& thread) {
-    Processor& cpu = here();
-    if (!thread.on_cpu.load(std::memory_order_acquire) && thread.affinity.contains(cpu.number)) {
-        cpu.lock.lock();
-        const bool first = cpu.ready.highest() <= int{thread.priority};
-        if (first) cpu.running = &thread;
-        cpu.lock.unlock();
-        if (first) {
-            thread.cpu = cpu.number;
-            switch_to(cpu, thread, port::now());
-            return wake_result();
-        }
-    }
-    make_ready(thread);
-    return block();
+void yield() {
+    Thread& self = port::current_thread();
+    give_way(processors[self.cpu], self, true);
 }
-
-void yield() { give_way(here(), true); }
 
 void scheduling_point() {
     Processor& cpu = here();
     const bool slice_over = port::now() >= cpu.slice_end;
-    if (slice_over || cpu.give_way) give_way(cpu, slice_over);
+    if (slice_over || cpu.give_way) give_way(cpu, port::current_thread(), slice_over);
 }
 
 void exit_thread(std::uint32_t code) {
     Thread& self = port::current_thread();
     self.code = code;
+    self.refuse_call();
     self.state.store(RunState::ended);
     Processor& cpu = here();
     cpu.leaving = Leaving::ends;
-    run_next(cpu);
+    run_next(cpu, self);
     vm::port::panic("an ended thread ran again");
 }
 
@@ -210,9 +170,7 @@ void set_affinity(Thread& thread, const vm::CpuSet& cpus) {
 }
 
 std::uint64_t time_of(const Thread& thread) {
-    const std::uint64_t now = port::now();
-    const std::uint64_t since = thread.running_since;
-    return thread.time + (thread.on_cpu.load() && now > since ? now - since : 0);
+    return port::time_run(thread.machine, thread.on_cpu.load(), thread.cpu);
 }
 
 Result<void> sleep(std::uint64_t nanoseconds) {
@@ -220,9 +178,9 @@ Result<void> sleep(std::uint64_t nanoseconds) {
     Processor& cpu = here();
     const std::uint64_t now = port::now();
     self.wake_time = nanoseconds < never - now ? now + nanoseconds : never - 1;
-    cpu.sleepers.insert(self, prepare_to_block);
+    cpu.sleepers.insert(self);
     need_alarm(cpu, self.wake_time);
-    Result<void> result = block();
+    Result<void> result = block(self);
     cpu.sleepers.remove(self);
     return result;
 }
@@ -254,8 +212,9 @@ void handle_reschedule() {
 }
 
 void thread_started() {
-    finish_switch();
-    if (port::current_thread().killed()) exit_thread(killed_code);
+    Thread& self = port::current_thread();
+    finish_switch(self);
+    if (self.killed()) exit_thread(killed_code);
 }
 
 void before_user_return() {
@@ -264,9 +223,9 @@ void before_user_return() {
     Processor& cpu = here();
     cpu.give_way = false;
     if (!self.unsettled || settle(self, cpu)) [[likely]] {
-        give_way(cpu, port::now() >= cpu.slice_end);
+        give_way(cpu, self, port::now() >= cpu.slice_end);
     } else {
-        depart(cpu);
+        depart(cpu, self);
     }
     if (self.killed()) exit_thread(killed_code);
 }

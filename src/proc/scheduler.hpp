@@ -7,12 +7,13 @@
 // Each CPU has its own queue and its own idle thread, see processor.hpp; a thread may come out of
 // those functions on another CPU than it went in.
 //
-//   lock the object; queue the thread; prepare_to_block(); unlock; block();
+//   lock the object; queue the thread; prepare_to_block(self); unlock; block(self);
 //
 // and its waker, under the same lock: take the thread out of the queue and `wake` it. A thread that
 // was woken by something else (its process's end) takes itself out of the queue afterwards.
 #pragma once
 
+#include "proc/process.hpp"
 #include "proc/thread.hpp"
 
 #include <cstdint>
@@ -31,22 +32,29 @@ Result<void> start_cpu();
 /// The running thread's process. Not for idle threads.
 inline Process& current_process() { return *port::current_thread().process(); }
 
-/// Marks the running thread as waiting. From here on it can be claimed; `block` must follow.
-void prepare_to_block();
 /// Switches to other threads until woken. Gives the waker's error: interrupted when the process
 /// is to end.
-Result<void> block();
+Result<void> block(Thread& self);
 
 /// Claims a waiting thread: only one of all wakers succeeds, and must then `make_ready` it (or
 /// `hand_over`). Between the two the thread's message and error are the claimant's to write.
-[[nodiscard]] bool claim(Thread& thread, Error error = {});
+[[nodiscard]] inline bool claim(Thread& thread, Error error = {}) {
+    RunState expected = RunState::blocked;
+    if (!thread.state.compare_exchange_strong(expected, RunState::ready)) return false;
+    thread.wake_error = error;
+    return true;
+}
 /// Puts a claimed or new thread into a run queue: its CPU's, or that of one that is idle.
 void make_ready(Thread& thread);
 /// Claims and makes ready; false if somebody else did.
 bool wake(Thread& thread, Error error = {});
-/// As make_ready and block, but switches to the claimed thread at once where nothing more urgent is
-/// ready: the rest of the time slice goes with it.
-Result<void> hand_over(Thread& thread);
+
+/// Marks the running thread as waiting. From here on it can be claimed; `block` must follow.
+inline void prepare_to_block(Thread& self) {
+    self.state.store(RunState::blocked); // before the look at the mark: see Process::end
+    if (self.killed()) [[unlikely]]
+        wake(self, Error::interrupted);
+}
 
 /// Lets others of this priority, or higher, run.
 void yield();

@@ -6,13 +6,13 @@
 
 namespace proc {
 
-void SleepQueue::insert(Thread& thread, void (*prepare)()) {
+void SleepQueue::insert(Thread& self) {
     auto queue = queue_.lock();
     Thread* position = queue->back();
-    while (position != nullptr && position->wake_time > thread.wake_time)
+    while (position != nullptr && position->wake_time > self.wake_time)
         position = Queue::before(*position);
-    queue->insert_after(position, thread);
-    prepare();
+    queue->insert_after(position, self);
+    prepare_to_block(self);
 }
 
 void SleepQueue::remove(Thread& thread) {

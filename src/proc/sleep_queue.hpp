@@ -9,8 +9,8 @@ namespace proc {
 
 class SleepQueue {
 public:
-    /// Puts a thread in by its wake_time, and calls `prepare` before anybody can wake it.
-    void insert(Thread& thread, void (*prepare)());
+    /// Puts the running thread in by its wake_time, and has it prepared to block.
+    void insert(Thread& self);
     /// Takes a thread out that was woken by something else; does nothing to others.
     void remove(Thread& thread);
     /// Wakes all whose time has come.

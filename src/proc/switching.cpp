@@ -17,83 +17,37 @@ void reap(Thread& thread) {
 
 } // namespace
 
-void need_alarm(Processor& cpu, std::uint64_t time) {
-    if (time >= cpu.alarm) return;
-    cpu.alarm = time;
-    port::set_alarm(time);
-}
-
-void finish_switch() {
-    Processor& cpu = here();
-    Thread& previous = *cpu.previous;
-    const Leaving leaving = std::exchange(cpu.leaving, Leaving::waits);
-    previous.on_cpu.store(false, std::memory_order_release); // it may run elsewhere at once
-    if (leaving != Leaving::waits) [[unlikely]] {
-        if (leaving == Leaving::ends) {
-            reap(previous);
-        } else {
-            make_ready(previous);
-        }
+void see_off(Thread& previous, Leaving leaving) {
+    if (leaving == Leaving::ends) {
+        reap(previous);
+    } else {
+        make_ready(previous);
     }
-    if (processor_count() > 1 && !cpu.ready.empty()) rouse_idle_processor();
-    const Thread& self = port::current_thread();
-    if (self.killed() || self.unsettled) [[unlikely]]
-        port::request_user_return_work();
 }
 
-void switch_to(Processor& cpu, Thread& next, std::uint64_t now) {
-    Thread& previous = port::current_thread();
-    next.state.store(RunState::running, std::memory_order_relaxed);
-    if (&next == &previous) return;
-    previous.time += now - previous.running_since;
-    next.running_since = now;
-    next.on_cpu.store(true, std::memory_order_relaxed);
-    cpu.previous = &previous;
-    port::set_current_thread(next);
-    port::switch_thread(previous.machine, next.machine, next.space());
-    finish_switch();
+Result<void> block(Thread& self) {
+    run_next_of(processors[self.cpu], self);
+    return self.wake_error;
 }
 
-Thread& pick(Processor& cpu, bool& contended) {
-    Thread* next = cpu.ready.pop();
-    if (next == nullptr) next = cpu.idle;
-    contended = next != cpu.idle && cpu.ready.highest() >= int{next->priority};
-    cpu.running = next;
-    return *next;
-}
-
-void run(Processor& cpu, Thread& next, bool contended) {
-    const std::uint64_t now = port::now();
-    cpu.give_way = false;
-    cpu.slice_end = now + time_slice;
-    if (contended) need_alarm(cpu, cpu.slice_end);
-    switch_to(cpu, next, now);
-}
-
-void run_next(Processor& cpu) {
-    bool contended = false;
-    cpu.lock.lock();
-    Thread& next = pick(cpu, contended);
-    cpu.lock.unlock();
-    run(cpu, next, contended);
-}
+void run_next(Processor& cpu, Thread& self) { run_next_of(cpu, self); }
 
 Result<void> start_cpu() {
     Thread& idle = *TRY(Thread::create_idle());
     idle.cpu = vm::port::cpu();
     idle.state.store(RunState::running);
     idle.on_cpu.store(true);
-    idle.running_since = port::now();
-    port::set_current_thread(idle);
+    port::become_thread(idle, idle.machine);
     open_processor(idle);
     return {};
 }
 
 void run_idle() {
     Processor& cpu = here();
+    Thread& self = port::current_thread();
     for (;;) {
         if (!cpu.ready.empty()) {
-            run_next(cpu);
+            run_next(cpu, self);
             continue;
         }
         // Known to be idle first: a thread that becomes ready after the look is told of.
@@ -105,7 +59,7 @@ void run_idle() {
         cpu.lock.lock();
         cpu.running = stolen;
         cpu.lock.unlock();
-        run(cpu, *stolen, !cpu.ready.empty());
+        run(cpu, self, *stolen, !cpu.ready.empty());
     }
 }
 

@@ -19,12 +19,20 @@ Thread::Thread() : Object(ObjectKind::thread), space_(&vm::kernel_space()) {}
 
 Thread::~Thread() { free_machine_state(); }
 
+void Thread::refuse_call() {
+    Thread* caller = std::exchange(to_answer, nullptr);
+    if (caller == nullptr) return;
+    if (caller->reply_expected.exchange(false)) wake(*caller, Error::peer_closed);
+    caller->release();
+}
+
 Result<Ref<Thread>> Thread::create(Process& process, const port::UserStart& start,
                                    unsigned priority) {
     Charge charge = TRY(Charge::make(process.space().account(), thread_pages));
     Ref<Thread> thread = Ref<Thread>::adopt(*TRY(vm::heap_new<Thread>()));
     thread->process_ = Ref<Process>(process);
     thread->space_ = &process.space();
+    thread->name = static_cast<std::uint32_t>(process.id());
     thread->charge_ = std::move(charge);
     thread->priority = static_cast<std::uint8_t>(priority);
     thread->affinity.assign(port::current_thread().affinity);
@@ -32,11 +40,16 @@ Result<Ref<Thread>> Thread::create(Process& process, const port::UserStart& star
     thread->stack_ = TRY(vm::allocate_kernel_stack());
     thread->machine.vector_state = TRY(vm::heap_allocate(port::vector_state_bytes()));
     thread->machine.stack_top = thread->stack_.end.value;
+    thread->machine.thread = thread.get();
     port::prepare_user_thread(thread->machine, start);
     return thread;
 }
 
-Result<Thread*> Thread::create_idle() { return vm::heap_new<Thread>(); }
+Result<Thread*> Thread::create_idle() {
+    Thread* idle = TRY(vm::heap_new<Thread>());
+    idle->machine.thread = idle;
+    return idle;
+}
 
 Result<void> Thread::launch() {
     TRY(process_->add_thread(*this));
@@ -53,7 +66,6 @@ void Thread::free_machine_state() {
 
 Ref<Reply> Reply::open() {
     revive();
-    caller_.retain();
     return Ref<Reply>::adopt(*this);
 }
 

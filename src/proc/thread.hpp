@@ -27,14 +27,15 @@ enum class RunState : std::uint8_t {
     ended,   ///< never runs again
 };
 
-/// The right to answer one call, as an object: a handle to it is the reply token. Stands in the
-/// calling thread and keeps it in memory. When the token ends unused, the caller wakes with
+/// The right to answer one call, as an object: what a handle to a call that was kept refers to.
+/// Stands in the calling thread and keeps it in memory. When it ends unused, the caller wakes with
 /// peer_closed.
 class Reply : public Object {
 public:
     static constexpr ObjectKind object_kind = ObjectKind::reply;
     explicit Reply(Thread& caller) : Object(ObjectKind::reply, 0), caller_(caller) {}
-    /// Comes to life for one call; gives the only reference.
+    /// Comes to life for one call; takes a reference to the caller over, and gives its own only
+    /// one.
     Ref<Reply> open();
     Thread& caller() { return caller_; }
 
@@ -70,6 +71,10 @@ public:
     /// Defined in proc/process.hpp.
     inline bool killed() const;
 
+    /// If it has a call to answer, the caller wakes with peer_closed. No lock of rank `process` or
+    /// above is held.
+    void refuse_call();
+
     /// Gives back stack and vector state of a thread that was switched away from for ever.
     void free_machine_state();
 
@@ -84,10 +89,8 @@ public:
     vm::Published<unsigned> cpu;
     vm::CpuSet affinity = vm::CpuSet::all(); ///< CPUs that may run it
     vm::Published<bool> unsettled;           ///< `affinity` changed: it may be where it may not run
-    vm::Published<std::uint64_t> time;       ///< nanoseconds run; written by its CPU only
-    vm::Published<std::uint64_t> running_since;
-    vm::Published<std::uint64_t> faults; ///< resolved; written by itself only
-    Error wake_error{};                  ///< what `block` returns; written by who claimed it
+    vm::Published<std::uint64_t> faults;     ///< resolved; written by itself only
+    Error wake_error{};                      ///< what `block` returns; written by who claimed it
     port::ThreadState machine{};
     UpcallHandler upcalls{}; ///< its own alone
 
@@ -105,9 +108,12 @@ public:
     std::uint64_t bits = 0; ///< a notification's, given by the signaller before it wakes
 
     // ---- messages: see endpoint.hpp
-    Message message;                         ///< sent, received, or replied
-    Ref<Reply> caller;                       ///< of a received message, until it is delivered
+    std::uint64_t name = 0;                  ///< what receivers are told: its process's id, 32 bits
+    std::uint64_t heard = 0;                 ///< what it received: as `call` gives it
+    Thread* to_answer = nullptr;             ///< the caller that it received last; a reference
     std::atomic<bool> reply_expected{false}; ///< whoever takes this answers
+    bool sends_whole = false; ///< `message` goes too, not the words in registers alone
+    Message message;          ///< whole ones: sent, received, or replied
     Reply reply{*this};
 
     unsigned arena = 0; ///< number of its arena; set before it runs

@@ -55,9 +55,8 @@ class SpinLock {
 public:
     void lock() {
         enter();
-        while (word_.exchange(1, std::memory_order_acquire) != 0) {
-            while (word_.load(std::memory_order_relaxed) != 0) port::spin_wait();
-        }
+        if (word_.exchange(1, std::memory_order_acquire) != 0) [[unlikely]]
+            wait();
         tell_taken();
     }
     [[nodiscard]] bool try_lock() {
@@ -73,6 +72,12 @@ public:
     bool locked() const { return word_.load(std::memory_order_relaxed) != 0; }
 
 private:
+    /// Apart, so that it costs nothing where nobody holds it.
+    [[gnu::noinline, gnu::cold]] void wait() {
+        do {
+            while (word_.load(std::memory_order_relaxed) != 0) port::spin_wait();
+        } while (word_.exchange(1, std::memory_order_acquire) != 0);
+    }
     static constexpr std::uint32_t bit = 1U << static_cast<unsigned>(rank);
     static void enter() {
         if constexpr (!check_ranks) return;

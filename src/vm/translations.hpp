@@ -42,6 +42,20 @@ public:
                 visit(word * 64 + static_cast<unsigned>(std::countr_zero(left)));
         }
     }
+    /// Where a CPU's number stands, for who adds and removes the same one over and over.
+    struct Place {
+        std::uint64_t bit;
+        unsigned word;
+    };
+    static constexpr Place place_of(unsigned cpu) {
+        return {bit(cpu), static_cast<unsigned>(cpu / 64 % (port::cpu_limit / 64))};
+    }
+    void add(const Place& place) {
+        words_.data()[place.word].fetch_or(place.bit, std::memory_order_seq_cst);
+    }
+    void remove(const Place& place) {
+        words_.data()[place.word].fetch_and(~place.bit, std::memory_order_seq_cst);
+    }
     bool contains(unsigned cpu) const {
         return (words_[cpu / 64].load(std::memory_order_relaxed) & bit(cpu)) != 0;
     }

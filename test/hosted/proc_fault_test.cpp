@@ -20,8 +20,7 @@ report(std::function<void()> code, const std::function<void(Plan&)>& change = []
     change(plan);
     const Answer child = plan.spawn();
     REQUIRE(child.ok());
-    CHECK(static_cast<std::int32_t>(ask(SystemCall::process_wait, child.value).value) ==
-          abi::status_fault);
+    CHECK(static_cast<std::int32_t>(ask(SystemCall::wait, child.value).value) == abi::status_fault);
     CHECK_FALSE(went_on);
     const std::string line = proc_machine().console;
     const std::string start = "fault: child[" + std::to_string([&] {

@@ -21,12 +21,12 @@ Answer close(abi::Handle handle) { return ask(SystemCall::handle_close, handle);
 TEST_CASE("proc: a closed handle's value stays refused when its slot is used again") {
     Booted booted;
     booted.run([] {
-        const Answer first = ask(SystemCall::notification_create);
+        const Answer first = ask(SystemCall::object_create, abi::ObjectKind::notification);
         REQUIRE(first.ok());
         CHECK(first.value == abi::initial_handle(abi::init_handle_count));
         CHECK(close(first.value).ok());
         CHECK(close(first.value).error == Error::bad_handle);
-        const Answer second = ask(SystemCall::notification_create);
+        const Answer second = ask(SystemCall::object_create, abi::ObjectKind::notification);
         REQUIRE(second.ok());
         CHECK(second.value != first.value);
         CHECK((second.value & 0xffff) == (first.value & 0xffff));
@@ -42,7 +42,7 @@ TEST_CASE("proc: a closed handle's value stays refused when its slot is used aga
 TEST_CASE("proc: duplicates have no more rights than their origin") {
     Booted booted;
     booted.run([] {
-        const Answer all = ask(SystemCall::notification_create);
+        const Answer all = ask(SystemCall::object_create, abi::ObjectKind::notification);
         const Answer sender = duplicate(all.value, abi::right_send);
         REQUIRE(sender.ok());
         CHECK(ask(SystemCall::signal, sender.value, 4).ok());
@@ -63,11 +63,17 @@ TEST_CASE("proc: a handle of another kind is no handle") {
     Booted booted;
     booted.run([] {
         CHECK(ask(SystemCall::signal, console_handle, 1).error == Error::bad_handle);
-        CHECK(ask(SystemCall::process_wait, console_handle).error == Error::bad_handle);
-        CHECK(ask(SystemCall::reply, console_handle, init_data.value).error == Error::bad_handle);
+        CHECK(ask(SystemCall::wait, console_handle).error == Error::bad_handle);
+        put(init_data, abi::Message{.words = {},
+                                    .handles = {},
+                                    .handle_count = 0,
+                                    .sender = 0,
+                                    .call = console_handle});
+        CHECK(ask(SystemCall::reply_receive, 0, init_data.value + abi::message_whole).error ==
+              Error::bad_handle);
         CHECK(ask(SystemCall::power, console_handle, 0).error == Error::bad_handle);
         CHECK(ask(SystemCall::map_object, console_handle, 0, 0, 1).error == Error::bad_handle);
-        // reply looked for a token, and left the console's handle alone.
+        // It looked for a call, and left the console's handle alone.
         CHECK(ask(SystemCall::console_write, console_handle, init_data.value, 1).ok());
     });
 }
@@ -91,7 +97,8 @@ TEST_CASE("proc: a process has so many handles and no more, and pays for their p
         }
         CHECK(handles.size() == proc::HandleTable::limit - abi::init_handle_count);
         CHECK(committed() == before + 3);
-        CHECK(ask(SystemCall::endpoint_create).error == Error::limit_reached);
+        CHECK(ask(SystemCall::object_create, abi::ObjectKind::endpoint).error ==
+              Error::limit_reached);
         CHECK(committed() == before + 3);
         for (const abi::Handle handle : handles) CHECK(close(handle).ok());
         CHECK(duplicate(console_handle, 0).ok());

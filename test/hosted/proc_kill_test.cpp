@@ -27,10 +27,10 @@ void kill_blocked(std::vector<abi::Handle> handles, std::function<void()> code) 
     });
     ask(SystemCall::thread_sleep, 1'000'000);
     CHECK(ask(SystemCall::process_kill, child.value, 40).ok());
-    CHECK(ask(SystemCall::process_wait, child.value).value == 40);
+    CHECK(ask(SystemCall::wait, child.value).value == 40);
     CHECK_FALSE(went_on);
     CHECK(ask(SystemCall::process_kill, child.value, 41).ok());
-    CHECK(ask(SystemCall::process_wait, child.value).value == 40);
+    CHECK(ask(SystemCall::wait, child.value).value == 40);
     CHECK(ask(SystemCall::handle_close, child.value).ok());
 }
 
@@ -39,20 +39,21 @@ void kill_blocked(std::vector<abi::Handle> handles, std::function<void()> code) 
 TEST_CASE("proc: a killed process ends, whatever it waits for") {
     Booted booted;
     booted.run([] {
-        const abi::Handle end = ask(SystemCall::endpoint_create).value;
-        const abi::Handle note = ask(SystemCall::notification_create).value;
+        const abi::Handle end = ask(SystemCall::object_create, abi::ObjectKind::endpoint).value;
+        const abi::Handle note =
+            ask(SystemCall::object_create, abi::ObjectKind::notification).value;
         const abi::Handle console = abi::initial_handle(abi::init_console);
         kill_blocked({}, [] { ask(SystemCall::thread_sleep, ~0ULL); });
         kill_blocked({note}, [] { ask(SystemCall::wait, 1); });
-        kill_blocked({end}, [] { ask(SystemCall::receive, 1, message.value); });
+        kill_blocked({end}, [] { ask(SystemCall::reply_receive, 1, message.value); });
         kill_blocked({end}, [] { ask(SystemCall::call, 1, message.value); });
         kill_blocked({console}, [] { ask(SystemCall::console_read, 1, message.value, 10); });
         kill_blocked({}, [] {
             const Answer thread = start_thread([] { ask(SystemCall::thread_sleep, ~0ULL); });
-            ask(SystemCall::thread_join, thread.value);
+            ask(SystemCall::wait, thread.value);
         });
         const Answer other = spawn({}, [] { ask(SystemCall::thread_sleep, ~0ULL); });
-        kill_blocked({other.value}, [] { ask(SystemCall::process_wait, 1); });
+        kill_blocked({other.value}, [] { ask(SystemCall::wait, 1); });
         kill_blocked({}, [] {
             for (;;) user_compute(1'000'000);
         });
@@ -62,12 +63,12 @@ TEST_CASE("proc: a killed process ends, whatever it waits for") {
         type("x");
         CHECK(ask(SystemCall::console_read, console, message.value, 10).value == 1);
         const Answer server = start_thread([&] {
-            const Answer token = ask(SystemCall::receive, end, message.value);
+            const Answer token = ask(SystemCall::reply_receive, end, message.value);
             CHECK(token.ok());
-            CHECK(ask(SystemCall::reply, token.value, message.value).ok());
+            CHECK(ask(SystemCall::reply_receive, 0, 0).ok());
         });
         CHECK(ask(SystemCall::call, end, message.value + 0x100).ok());
-        ask(SystemCall::thread_join, server.value);
+        ask(SystemCall::wait, server.value);
     });
 }
 
@@ -77,7 +78,7 @@ TEST_CASE("proc: a process killed before it ran never runs") {
         bool ran = false;
         const Answer child = spawn({}, [&] { ran = true; });
         CHECK(ask(SystemCall::process_kill, child.value, 4).ok());
-        CHECK(ask(SystemCall::process_wait, child.value).value == 4);
+        CHECK(ask(SystemCall::wait, child.value).value == 4);
         CHECK_FALSE(ran);
     });
 }
@@ -95,9 +96,9 @@ TEST_CASE("proc: exit ends all threads; the first status stands") {
                 for (;;) user_compute(1'000'000);
             });
             ask(SystemCall::thread_sleep, 1'000'000);
-            ask(SystemCall::process_exit, 12);
+            ask(SystemCall::process_kill, 0, 12);
         });
-        CHECK(ask(SystemCall::process_wait, child.value).value == 12);
+        CHECK(ask(SystemCall::wait, child.value).value == 12);
         CHECK_FALSE(survived);
     });
 }
@@ -110,17 +111,17 @@ TEST_CASE("proc: a process can kill itself, and needs the right to kill others")
                                   abi::right_inspect | abi::right_duplicate);
         CHECK(ask(SystemCall::process_kill, looker.value, 1).error == Error::not_permitted);
         const Answer waiter = ask(SystemCall::handle_duplicate, child.value, abi::right_control);
-        CHECK(ask(SystemCall::process_wait, waiter.value).error == Error::not_permitted);
+        CHECK(ask(SystemCall::wait, waiter.value).error == Error::not_permitted);
         CHECK(ask(SystemCall::process_info, waiter.value, message.value, 8).error ==
               Error::not_permitted);
 
-        const abi::Handle end = ask(SystemCall::endpoint_create).value;
+        const abi::Handle end = ask(SystemCall::object_create, abi::ObjectKind::endpoint).value;
         bool went_on = false;
         const Answer suicidal = spawn({end}, [&] {
-            const Answer token = ask(SystemCall::receive, 1, message.value);
+            const Answer token = ask(SystemCall::reply_receive, 1, message.value);
             REQUIRE(token.ok());
             const abi::Handle self = get<abi::Message>(message).handles[0];
-            CHECK(ask(SystemCall::process_wait, self).error == Error::invalid_argument);
+            CHECK(ask(SystemCall::wait, self).error == Error::invalid_argument);
             ask(SystemCall::process_kill, self, 99);
             went_on = true;
         });
@@ -128,8 +129,9 @@ TEST_CASE("proc: a process can kill itself, and needs the right to kill others")
         request.handle_count = 1;
         request.handles[0] = suicidal.value;
         put(message, request);
-        CHECK(ask(SystemCall::call, end, message.value).error == Error::peer_closed);
-        CHECK(ask(SystemCall::process_wait, suicidal.value).value == 99);
+        CHECK(ask(SystemCall::call, end, message.value + abi::message_whole).error ==
+              Error::peer_closed);
+        CHECK(ask(SystemCall::wait, suicidal.value).value == 99);
         CHECK_FALSE(went_on);
     });
 }
@@ -140,15 +142,15 @@ TEST_CASE("proc: several wait for one process") {
         const Answer child = spawn({}, [] { ask(SystemCall::thread_sleep, 1'000'000); });
         unsigned woken = 0;
         const auto waiter = [&] {
-            CHECK(ask(SystemCall::process_wait, child.value).value == 0);
+            CHECK(ask(SystemCall::wait, child.value).value == 0);
             ++woken;
         };
         const Answer a = start_thread(waiter);
         const Answer b = start_thread(waiter);
-        ask(SystemCall::thread_join, a.value);
-        ask(SystemCall::thread_join, b.value);
+        ask(SystemCall::wait, a.value);
+        ask(SystemCall::wait, b.value);
         CHECK(woken == 2);
-        CHECK(ask(SystemCall::thread_join, start_thread([] {}).value).ok());
+        CHECK(ask(SystemCall::wait, start_thread([] {}).value).ok());
     });
 }
 

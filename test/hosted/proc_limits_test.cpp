@@ -35,7 +35,7 @@ Error run_within(const Limits& limits, std::function<void()> code,
     plan.handles = handles;
     const Answer child = plan.spawn();
     if (!child.ok()) return child.error;
-    ask(SystemCall::process_wait, child.value);
+    ask(SystemCall::wait, child.value);
     CHECK(ask(SystemCall::handle_close, child.value).ok());
     return {};
 }
@@ -62,7 +62,8 @@ TEST_CASE("proc: a memory limit is met to the page, by a process and what it sta
                     CHECK(take_all(pages) == Error::limit_reached);
                     CHECK(info_of(0).committed == 300);
                     CHECK(pages > 200);
-                    CHECK(ask(SystemCall::endpoint_create).error == Error::limit_reached);
+                    CHECK(ask(SystemCall::object_create, abi::ObjectKind::endpoint).error ==
+                          Error::limit_reached);
                     CHECK(run_within({}, [] {}) == Error::limit_reached);
                     CHECK(run_within({.memory = 100}, [] {}) == Error::limit_reached);
                     REQUIRE(ask(SystemCall::unmap, 0x10000000, 100 * page_size).ok());
@@ -111,29 +112,32 @@ TEST_CASE("proc: no limit is given that is above the own") {
 TEST_CASE("proc: a handle limit counts what is open, and what is in the plan") {
     Booted booted;
     booted.run([] {
-        const abi::Handle note = ask(SystemCall::notification_create).value;
+        const abi::Handle note =
+            ask(SystemCall::object_create, abi::ObjectKind::notification).value;
         bool ran = false;
-        CHECK(run_within({.handles = 5},
-                         [&] {
-                             CHECK(info_of(0).handle_limit == 5);
-                             std::vector<abi::Handle> made;
-                             for (int n = 0; n < 3; ++n)
-                                 made.push_back(ask(SystemCall::handle_duplicate,
-                                                    abi::initial_handle(0), abi::right_send)
-                                                    .value);
-                             for (int n = 0; n < 2; ++n) {
-                                 CHECK(ask(SystemCall::endpoint_create).error ==
-                                       Error::limit_reached);
-                                 REQUIRE(ask(SystemCall::handle_close, made.back()).ok());
-                                 const Answer again = ask(SystemCall::endpoint_create);
-                                 CHECK(again.ok());
-                                 made.back() = again.value;
-                             }
-                             // There is no room for the handle to a child: none is left behind.
-                             CHECK(run_within({}, [] { CHECK(false); }) == Error::limit_reached);
-                             ran = true;
-                         },
-                         {note, note}) == Error{});
+        CHECK(run_within(
+                  {.handles = 5},
+                  [&] {
+                      CHECK(info_of(0).handle_limit == 5);
+                      std::vector<abi::Handle> made;
+                      for (int n = 0; n < 3; ++n)
+                          made.push_back(ask(SystemCall::handle_duplicate, abi::initial_handle(0),
+                                             abi::right_send)
+                                             .value);
+                      for (int n = 0; n < 2; ++n) {
+                          CHECK(ask(SystemCall::object_create, abi::ObjectKind::endpoint).error ==
+                                Error::limit_reached);
+                          REQUIRE(ask(SystemCall::handle_close, made.back()).ok());
+                          const Answer again =
+                              ask(SystemCall::object_create, abi::ObjectKind::endpoint);
+                          CHECK(again.ok());
+                          made.back() = again.value;
+                      }
+                      // There is no room for the handle to a child: none is left behind.
+                      CHECK(run_within({}, [] { CHECK(false); }) == Error::limit_reached);
+                      ran = true;
+                  },
+                  {note, note}) == Error{});
         CHECK(ran);
         CHECK(run_within({.handles = 1}, [] {}, {note, note}) == Error::limit_reached);
     });
@@ -143,8 +147,9 @@ TEST_CASE("proc: a limit outlives the process that it was given to") {
     Booted booted;
     booted.run([] {
         const std::uint64_t before = info_of(0).committed;
-        const abi::Handle go = ask(SystemCall::notification_create).value;
-        const abi::Handle done = ask(SystemCall::notification_create).value;
+        const abi::Handle go = ask(SystemCall::object_create, abi::ObjectKind::notification).value;
+        const abi::Handle done =
+            ask(SystemCall::object_create, abi::ObjectKind::notification).value;
         CHECK(run_within({.memory = 300},
                          [] {
                              Plan inner([] {
@@ -176,7 +181,7 @@ TEST_CASE("proc: kernel memory is charged once") {
         std::vector<abi::Handle> threads;
         for (int n = 0; n < 8; ++n) threads.push_back(thread().value);
         for (const abi::Handle each : threads) {
-            ask(SystemCall::thread_join, each);
+            ask(SystemCall::wait, each);
             ask(SystemCall::handle_close, each);
         }
         const std::uint64_t committed = vm::committed().value;
@@ -185,10 +190,11 @@ TEST_CASE("proc: kernel memory is charged once") {
         for (int n = 0; n < 6; ++n) threads.push_back(thread().value);
         CHECK(info_of(0).committed == own + 6 * 5); // the process pays for stack and record
         CHECK(vm::committed().value == committed);  // memory as a whole has them already
-        for (const abi::Handle each : threads) ask(SystemCall::thread_join, each);
+        for (const abi::Handle each : threads) ask(SystemCall::wait, each);
         for (const abi::Handle each : threads) ask(SystemCall::handle_close, each);
         CHECK(info_of(0).committed == own);
-        for (int n = 0; n < 10; ++n) CHECK(ask(SystemCall::endpoint_create).ok());
+        for (int n = 0; n < 10; ++n)
+            CHECK(ask(SystemCall::object_create, abi::ObjectKind::endpoint).ok());
         CHECK(info_of(0).committed == own + 10);
         CHECK(vm::committed().value <= committed + 7); // a chunk of heap and its tables at most
     });
@@ -210,7 +216,7 @@ TEST_CASE("proc: a spawn within limits that fails for want of memory leaves noth
             const bool refused = allow_allocations();
             CHECK(child.ok() != refused);
             if (child.ok()) {
-                ask(SystemCall::process_wait, child.value);
+                ask(SystemCall::wait, child.value);
                 ask(SystemCall::handle_close, child.value);
             } else {
                 CHECK(child.error == Error::no_memory);

@@ -32,7 +32,7 @@ struct Cpus {
             open_processor(*idle[cpu]);
         }
         set_cpu(0);
-        port::set_current_thread(*idle[0]);
+        port::become_thread(*idle[0], idle[0]->machine);
         for (auto& thread : threads) {
             thread = std::make_unique<Thread>();
             thread->priority = abi::priority_default;

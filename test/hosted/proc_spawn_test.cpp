@@ -12,7 +12,7 @@ using namespace shim;
 
 namespace {
 
-Answer wait_for(const Answer& process) { return ask(SystemCall::process_wait, process.value); }
+Answer wait_for(const Answer& process) { return ask(SystemCall::wait, process.value); }
 
 abi::ProcessInfo info_of(abi::Handle process) {
     const Answer written =
@@ -61,7 +61,7 @@ TEST_CASE("proc: a child gets copies of what its plan names, and nothing else") 
     booted.run([] {
         put(init_data + 0x10, std::array<char, 6>{"hello"});
         put(init_data + 0x100, std::uint64_t{99});
-        const Answer note = ask(SystemCall::notification_create);
+        const Answer note = ask(SystemCall::object_create, abi::ObjectKind::notification);
         Plan plan([] {
             CHECK(ask(SystemCall::process_id).value == 2);
             CHECK(get<std::array<char, 6>>(init_data + 0x10) == std::array<char, 6>{"hello"});
@@ -70,7 +70,7 @@ TEST_CASE("proc: a child gets copies of what its plan names, and nothing else") 
             put(init_data + 0x10, std::uint64_t{0});
             CHECK(ask(SystemCall::signal, abi::initial_handle(0), 16).ok());
             CHECK(ask(SystemCall::handle_close, abi::initial_handle(1)).error == Error::bad_handle);
-            ask(SystemCall::process_exit, 0x1'0000'002a);
+            ask(SystemCall::process_kill, 0, 0x1'0000'002a);
         });
         plan.segments[1].source += 0x10;
         plan.handles = {note.value};
@@ -149,7 +149,7 @@ TEST_CASE("proc: plans that are refused") {
 TEST_CASE("proc: handles in a plan need the right to be given away") {
     Booted booted;
     booted.run([] {
-        const Answer note = ask(SystemCall::notification_create);
+        const Answer note = ask(SystemCall::object_create, abi::ObjectKind::notification);
         const Answer keep = ask(SystemCall::handle_duplicate, note.value, abi::right_send);
         CHECK(refused([&](Plan& p) { p.handles = {note.value, keep.value}; }) ==
               Error::not_permitted);
@@ -159,7 +159,7 @@ TEST_CASE("proc: handles in a plan need the right to be given away") {
 TEST_CASE("proc: whichever allocation of a spawn fails, nothing is left behind") {
     Booted booted;
     booted.run([] {
-        const Answer note = ask(SystemCall::notification_create);
+        const Answer note = ask(SystemCall::object_create, abi::ObjectKind::notification);
         warm_up();
         Plan plan([] {});
         plan.handles = {note.value};
@@ -212,7 +212,7 @@ TEST_CASE("proc: whichever allocation of a thread's creation fails, nothing is l
                 CHECK(info_of(0).threads == threads.size() + 1);
             }
         }
-        for (const Answer& thread : threads) CHECK(ask(SystemCall::thread_join, thread.value).ok());
+        for (const Answer& thread : threads) CHECK(ask(SystemCall::wait, thread.value).ok());
     });
 }
 

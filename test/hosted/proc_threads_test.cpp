@@ -68,11 +68,11 @@ TEST_CASE("proc: threads run, are joined, and give their codes") {
         });
         REQUIRE(thread.ok());
         CHECK(order.empty()); // of the priority 16, below init's
-        CHECK(ask(SystemCall::thread_join, thread.value).value == 77);
+        CHECK(ask(SystemCall::wait, thread.value).value == 77);
         CHECK(order == "t");
-        CHECK(ask(SystemCall::thread_join, thread.value).value == 77);
+        CHECK(ask(SystemCall::wait, thread.value).value == 77);
         CHECK(ask(SystemCall::handle_close, thread.value).ok());
-        CHECK(ask(SystemCall::thread_join, thread.value).error == Error::bad_handle);
+        CHECK(ask(SystemCall::wait, thread.value).error == Error::bad_handle);
     });
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("proc: higher priorities run first, equal ones in turns") {
             return [&order, name] {
                 for (int i = 0; i < 3; ++i) {
                     order += name;
-                    ask(SystemCall::thread_yield);
+                    ask(SystemCall::thread_sleep, 0);
                 }
             };
         };
@@ -93,7 +93,7 @@ TEST_CASE("proc: higher priorities run first, equal ones in turns") {
         threads.push_back(start_thread(body('b'), 10));
         threads.push_back(start_thread(body('x'), 12));
         threads.push_back(start_thread(body('c'), 10));
-        for (const Answer& thread : threads) ask(SystemCall::thread_join, thread.value);
+        for (const Answer& thread : threads) ask(SystemCall::wait, thread.value);
         CHECK(order == "xxxabcabcabc");
     });
 }
@@ -113,7 +113,7 @@ TEST_CASE("proc: a more urgent thread runs at once when it is created or wakes")
         order += "i";
         user_compute(3'000'000);
         order += "I";
-        ask(SystemCall::thread_join, urgent.value);
+        ask(SystemCall::wait, urgent.value);
         CHECK(order == "uiUI");
     });
 }
@@ -132,8 +132,8 @@ TEST_CASE("proc: time slices make equal threads take turns; a lone thread is not
         };
         const Answer a = start_thread(body('a'), 10);
         const Answer b = start_thread(body('b'), 10);
-        ask(SystemCall::thread_join, a.value);
-        ask(SystemCall::thread_join, b.value);
+        ask(SystemCall::wait, a.value);
+        ask(SystemCall::wait, b.value);
         CHECK(order.size() == 8);
         CHECK(order.find("abb") != std::string::npos);
         CHECK(order.find("baa") != std::string::npos);
@@ -159,7 +159,7 @@ TEST_CASE("proc: sleepers wake in the order of their times") {
                 order += static_cast<char>('0' + i);
             }));
         }
-        for (const Answer& thread : threads) ask(SystemCall::thread_join, thread.value);
+        for (const Answer& thread : threads) ask(SystemCall::wait, thread.value);
         CHECK(order == "1320");
         CHECK(ask(SystemCall::thread_sleep, 0).ok());
     });
@@ -177,8 +177,8 @@ TEST_CASE("proc: thread calls refuse what is wrong") {
         CHECK(create(0x401000, 0xffff'8000'0000'0000, 1) == Error::bad_address);
         CHECK(create(0x401000, 0x1000, 32) == Error::invalid_argument);
         CHECK(create(0x401000, 0x1000, 25) == Error::not_permitted);
-        CHECK(ask(SystemCall::thread_join, 0).error == Error::bad_handle);
-        CHECK(ask(SystemCall::thread_join, abi::initial_handle(abi::init_console)).error ==
+        CHECK(ask(SystemCall::wait, 0).error == Error::bad_handle);
+        CHECK(ask(SystemCall::wait, abi::initial_handle(abi::init_console)).error ==
               Error::bad_handle);
         CHECK(ask(SystemCall::thread_priority, 0, 32).error == Error::invalid_argument);
         CHECK(ask(SystemCall::thread_priority, 0, 30).error == Error::not_permitted);
@@ -203,7 +203,7 @@ TEST_CASE("proc: a queued thread's priority can be changed") {
         CHECK(order.empty());
         ask(SystemCall::thread_priority, c.value, 20);
         CHECK(order == "c");
-        ask(SystemCall::thread_join, a.value);
+        ask(SystemCall::wait, a.value);
         CHECK(order == "cba");
     });
 }
@@ -216,6 +216,6 @@ TEST_CASE("proc: the last thread's exit ends the process with its code") {
                                  ask(SystemCall::thread_exit, 5);
                              }).spawn();
         REQUIRE(child.ok());
-        CHECK(ask(SystemCall::process_wait, child.value).value == 9);
+        CHECK(ask(SystemCall::wait, child.value).value == 9);
     });
 }

@@ -127,7 +127,7 @@ TEST_CASE("proc: without room, or on a bad stack, the process ends and the repor
                     user_fault(exception(proc::FaultKind::illegal));
                 }).spawn();
             REQUIRE(child.ok());
-            CHECK(static_cast<std::int32_t>(ask(SystemCall::process_wait, child.value).value) ==
+            CHECK(static_cast<std::int32_t>(ask(SystemCall::wait, child.value).value) ==
                   abi::status_fault);
         });
         return proc_machine().console;
@@ -183,7 +183,7 @@ TEST_CASE("proc: the kernel's own copies come to no handler") {
     booted.run([] {
         unsigned calls = 0;
         install(handler([&](abi::UpcallFrame&) { ++calls; }));
-        CHECK(ask(SystemCall::memory_info, hole.value, 8).error == Error::bad_address);
+        CHECK(ask(SystemCall::machine_info, hole.value, 8).error == Error::bad_address);
         CHECK(calls == 0);
     });
 }

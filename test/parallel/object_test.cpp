@@ -73,7 +73,7 @@ TEST_CASE("parallel: one handle table, from which others take what one is about 
                       }
                       case 1:
                           if (auto found =
-                                  handles.find<proc::Notification>(handle, abi::right_send))
+                                  handles.lock_object<proc::Notification>(handle, abi::right_send))
                               (*found)->signal(1);
                           break;
                       case 2:

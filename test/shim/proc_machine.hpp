@@ -8,6 +8,7 @@
 #include "proc/port.hpp"
 #include "shim/machine.hpp"
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
@@ -70,6 +71,9 @@ abi::Power run_machine(std::function<void()> body);
 std::int64_t system_call(abi::SystemCall number, std::uint64_t a = 0, std::uint64_t b = 0,
                          std::uint64_t c = 0, std::uint64_t d = 0, std::uint64_t e = 0,
                          std::uint64_t f = 0);
+/// `call` or `reply_receive` with words in registers.
+std::int64_t message_call(abi::SystemCall number, abi::Handle endpoint, std::uint64_t message,
+                          std::array<std::uint64_t, abi::register_words>& words);
 /// Loads and stores by user instructions. A fault that can't be resolved goes to the thread's
 /// handler, which is user code at its address: when it leaves RIP in the frame at its stack as it
 /// was, the access is tried again, else it is left out. Without one it ends the process: these then

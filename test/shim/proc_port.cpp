@@ -2,6 +2,7 @@
 // proc::port for the modelled machine.
 #include "proc/port.hpp"
 
+#include "proc/thread.hpp"
 #include "shim/fiber.hpp"
 #include "shim/proc_machine.hpp"
 
@@ -19,6 +20,7 @@ struct State {
     ProcMachine visible;
     std::map<std::uint64_t, UserCode> user_code;
     std::vector<std::unique_ptr<Fiber>> fibers;
+    std::vector<std::unique_ptr<proc::port::CallRegisters>> call_registers;
     proc::Thread* thread = nullptr;
     const vm::AddressSpace* space = nullptr;
     bool user_return_work = false;
@@ -192,11 +194,22 @@ abi::Power run_machine(std::function<void()> body) {
 std::int64_t system_call(abi::SystemCall number, std::uint64_t a, std::uint64_t b, std::uint64_t c,
                          std::uint64_t d, std::uint64_t e, std::uint64_t f) {
     const auto index = static_cast<std::uint64_t>(number);
+    *proc::port::current_thread().machine.call = {
+        .r10 = d, .r9 = f, .r8 = e, .rdx = c, .rsi = b, .rdi = a};
     const std::int64_t result = index < abi::system_call_count
-                                    ? proc::system_call_table[index](a, b, c, d, e, f)
+                                    ? proc::system_call_table[index](a, b, c, d, e, f).value
                                     : -static_cast<std::int64_t>(Error::bad_system_call);
     before_return_to_user();
     return result;
+}
+
+std::int64_t message_call(abi::SystemCall number, abi::Handle endpoint, std::uint64_t message,
+                          std::array<std::uint64_t, abi::register_words>& words) {
+    const std::int64_t heard =
+        system_call(number, endpoint, message, words[0], words[1], words[2], words[3]);
+    const proc::port::CallRegisters& registers = *proc::port::current_thread().machine.call;
+    words = {registers.rdx, registers.r10, registers.r8, registers.r9};
+    return heard;
 }
 
 void user_read(VirtAddr address, std::span<std::byte> to) {
@@ -243,6 +256,7 @@ std::size_t vector_state_bytes() { return 512; }
 
 void prepare_user_thread(ThreadState& thread, const UserStart& start) {
     if (thread.vector_state != nullptr) std::memset(thread.vector_state, 0, vector_state_bytes());
+    thread.call = state().call_registers.emplace_back(std::make_unique<CallRegisters>()).get();
     shim::set_fiber(thread, shim::add_fiber([start] { shim::run_user_code(start); }));
 }
 
@@ -256,6 +270,9 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
     if (to.stack_pointer == 0) throw shim::ModelError("a switch to a thread never prepared");
     ++state().visible.switches;
     shim::set_fiber(from, *running);
+    from.ticks_run += state().visible.now - from.running_since;
+    to.running_since = state().visible.now;
+    state().thread = to.thread;
     state().space = &space;
     shim::Machine::current().mmu().load_root(vm::port::cpu(), space.root().value);
     reinterpret_cast<shim::Fiber*>(to.stack_pointer)->resume();
@@ -265,7 +282,10 @@ Thread& current_thread() {
     if (state().thread == nullptr) throw shim::ModelError("no current thread");
     return *state().thread;
 }
-void set_current_thread(Thread& thread) { state().thread = &thread; }
+void become_thread(Thread& thread, ThreadState& of) {
+    state().thread = &thread;
+    of.running_since = state().visible.now;
+}
 void request_user_return_work() { state().user_return_work = true; }
 
 void alone(void (*work)()) { work(); }
@@ -286,6 +306,9 @@ void wait_for_interrupt() {
 }
 
 std::uint64_t now() { return state().visible.now; }
+std::uint64_t time_run(const ThreadState& of, bool running, unsigned) {
+    return of.ticks_run + (running ? now() - of.running_since : 0);
+}
 void set_alarm(std::uint64_t nanoseconds) { state().visible.alarm = nanoseconds; }
 
 Result<void> copy_from_user(void* to, VirtAddr from, std::size_t bytes) {

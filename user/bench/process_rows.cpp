@@ -112,13 +112,12 @@ void measure_call(abi::Handle endpoint, std::string_view row, std::uint64_t word
     constexpr int count = 10'000;
     Samples samples(count);
     for (int i = -warm_rounds; i < count; ++i) {
-        abi::Message message{};
-        message.words[1] = word;
+        std::uint64_t words[abi::register_words] = {0, word};
         const std::uint64_t begun = time_stamp();
-        const std::int64_t result = user::system_call<user::Call::call>(endpoint, &message);
+        const std::int64_t heard = user::message_call<user::Call::call>(endpoint, 0, words);
         const std::uint64_t ended = time_stamp();
-        if (result < 0) return fail(row, describe(static_cast<Error>(-result)));
-        if (message.words[1] != word) return fail(row, "the answer is wrong");
+        if (heard < 0) return fail(row, describe(static_cast<Error>(-heard)));
+        if (words[1] != word) return fail(row, "the answer is wrong");
         if (i >= 0) samples.add(begun, ended);
     }
     samples.print(row);
@@ -141,17 +140,15 @@ void measure_ipc() {
 }
 
 int serve_echo() {
-    for (;;) {
-        abi::Message message{};
-        const std::int64_t token =
-            user::system_call<user::Call::receive>(user::extra_handle(0), &message);
-        if (token < 0) return user::status_failure;
-        const bool last = message.words[0] == echo_end;
-        if (user::system_call<user::Call::reply>(token, &message) < 0) {
+    const abi::Handle endpoint = user::extra_handle(0);
+    std::uint64_t words[abi::register_words] = {};
+    while (words[0] != echo_end) {
+        if (user::message_call<user::Call::reply_receive>(endpoint, 0, words) < 0) {
             return user::status_failure;
         }
-        if (last) return user::status_success;
     }
+    const auto answered = user::message_call<user::Call::reply_receive>(abi::no_handle, 0, words);
+    return answered < 0 ? user::status_failure : user::status_success;
 }
 
 void measure_notification() {

@@ -14,23 +14,21 @@ namespace init {
 using user::DirectoryOperation;
 
 void Server::serve() {
+    abi::Message message{};
     for (;;) {
-        abi::Message message{};
-        const auto token = user::receive(endpoint_, message);
-        if (!token) {
-            user::print("init: cannot receive: {}\n", token.error());
+        // A caller that died meanwhile gets no answer and needs none.
+        const auto received = user::reply_receive(endpoint_, message);
+        given_.clear();
+        if (!received) {
+            user::print("init: cannot receive: {}\n", received.error());
             (void)user::sleep(1'000'000'000);
+            message = {};
             continue;
         }
         const auto answered = answer(message);
         if (!answered) {
             message = {};
             message.words[0] = static_cast<std::uint64_t>(answered.error());
-        }
-        // A caller that died meanwhile gets no answer and needs none.
-        (void)user::reply(*token, message);
-        for (unsigned i = 0; i < message.handle_count; ++i) {
-            (void)user::handle_close(message.handles[i]);
         }
     }
 }
@@ -92,8 +90,9 @@ Result<void> Server::answer_state(abi::Message& message) {
 Result<void> Server::answer_find(abi::Message& message) {
     constexpr std::uint32_t rights = abi::right_inspect | abi::right_control | abi::right_duplicate;
     auto process = TRY(processes_.find(message.words[1], rights));
-    message.handles[0] = process.release(); // closed after the reply
+    message.handles[0] = process.get();
     message.handle_count = 1;
+    given_.push(std::move(process)); // closed after the reply
     return {};
 }
 
@@ -101,8 +100,7 @@ Result<void> Server::answer_runs(abi::Message& message, bool kernel) {
     abi::Run run{};
     const std::span<abi::Run> one(&run, 1);
     const std::uint64_t address = message.words[1];
-    const auto found = TRY(kernel ? user::kernel_query(power_, address, one)
-                                  : user::query(abi::no_handle, address, one));
+    const auto found = TRY(user::query(kernel ? power_ : abi::no_handle, address, one));
     if (found.empty()) return Error::not_found;
     __builtin_memcpy(message.words + 1, &run, sizeof run);
     return {};

@@ -4,6 +4,7 @@
 
 #include "abi/types.hpp"
 #include "user/init/process_table.hpp"
+#include "user/lib/vector.hpp"
 
 namespace init {
 
@@ -26,6 +27,7 @@ private:
     ProcessTable& processes_;
     abi::Handle endpoint_;
     abi::Handle power_;
+    user::Vector<user::OwnedHandle> given_; ///< with the last answer: closed when it was given
 };
 
 } // namespace init

@@ -57,7 +57,8 @@ inline Result<void> protect(std::uint64_t address, std::uint64_t bytes, std::uin
 inline Result<void> discard(std::uint64_t address, std::uint64_t bytes) {
     return checked_void(system_call<Call::discard>(address, bytes));
 }
-/// Runs at or above `address`, of the own process when `process` is no_handle.
+/// Runs at or above `address`, of the own process when `process` is no_handle; of the kernel's half
+/// by the power over the machine.
 inline Result<std::span<abi::Run>> query(abi::Handle process, std::uint64_t address,
                                          std::span<abi::Run> runs) {
     const auto written =
@@ -76,9 +77,9 @@ inline Result<std::uint64_t> map_object(abi::Handle object, std::uint64_t addres
     return checked(system_call<Call::map_object>(object, address, bytes, access));
 }
 inline Result<abi::MemoryInfo> memory_info() {
-    abi::MemoryInfo info{};
-    TRY(checked(system_call<Call::memory_info>(&info, sizeof info)));
-    return info;
+    abi::MachineInfo info{};
+    TRY(checked(system_call<Call::machine_info>(&info, sizeof info)));
+    return info.memory;
 }
 
 // ---- threads and time ------------------------------------------------------------------------
@@ -92,9 +93,10 @@ inline Result<abi::Handle> thread_create(std::uint64_t entry, std::uint64_t stac
     __builtin_trap();
 }
 inline Result<std::uint64_t> thread_join(abi::Handle thread) {
-    return checked(system_call<Call::thread_join>(thread));
+    return checked(system_call<Call::wait>(thread));
 }
-inline void yield() { system_call<Call::thread_yield>(); }
+/// Lets other threads of this priority run.
+inline void yield() { system_call<Call::thread_sleep>(0); }
 inline Result<void> sleep(std::uint64_t nanoseconds) {
     return checked_void(system_call<Call::thread_sleep>(nanoseconds));
 }
@@ -135,15 +137,17 @@ inline Result<abi::Handle> spawn_plan(const abi::SpawnPlan& plan) {
 }
 /// Ends the process at once; `user::exit` writes out buffered text first.
 [[noreturn]] inline void process_exit(std::int64_t status) {
-    system_call<Call::process_exit>(status);
+    system_call<Call::process_kill>(abi::no_handle, status);
     __builtin_trap();
 }
+/// Ends another process.
 inline Result<void> process_kill(abi::Handle process, std::int64_t status) {
+    if (process == abi::no_handle) return Error::bad_handle; // not by mistake the own
     return checked_void(system_call<Call::process_kill>(process, status));
 }
 /// Waits for a process's end; gives its status.
 inline Result<std::int32_t> process_wait(abi::Handle process) {
-    const auto word = TRY(checked(system_call<Call::process_wait>(process)));
+    const auto word = TRY(checked(system_call<Call::wait>(process)));
     return static_cast<std::int32_t>(static_cast<std::uint32_t>(word));
 }
 inline Result<abi::ProcessInfo> process_info(abi::Handle process) {
@@ -161,21 +165,54 @@ inline Result<abi::Handle> handle_duplicate(abi::Handle handle, std::uint32_t ri
     return checked(system_call<Call::handle_duplicate>(handle, rights));
 }
 inline Result<abi::Handle> endpoint_create() {
-    return checked(system_call<Call::endpoint_create>());
+    return checked(system_call<Call::object_create>(abi::ObjectKind::endpoint));
+}
+/// Sends a message, whole where it is more than the words that travel in registers; what comes back
+/// replaces it.
+template <Call which>
+Result<void> exchange(abi::Handle endpoint, abi::Message& message) {
+    const auto address = reinterpret_cast<std::uintptr_t>(&message);
+    std::uint64_t more = message.handle_count | message.call;
+    for (unsigned i = abi::register_words; i < abi::message_words; ++i) more |= message.words[i];
+    std::uint64_t words[] = {message.words[0], message.words[1], message.words[2],
+                             message.words[3]};
+    const std::uint64_t heard = TRY(checked(
+        message_call<which>(endpoint, more != 0 ? address | abi::message_whole : address, words)));
+    message.call = abi::no_handle;
+    if ((heard & abi::heard_whole) != 0) return {}; // it was written
+    message = {};
+    for (unsigned i = 0; i < abi::register_words; ++i) message.words[i] = words[i];
+    message.sender = static_cast<std::uint32_t>(heard);
+    return {};
 }
 /// Sends `message` and waits; the reply replaces it.
 inline Result<void> call(abi::Handle endpoint, abi::Message& message) {
-    return checked_void(system_call<Call::call>(endpoint, &message));
+    return exchange<Call::call>(endpoint, message);
 }
-/// Waits for a message; gives the token to reply with.
-inline Result<std::uint64_t> receive(abi::Handle endpoint, abi::Message& message) {
-    return checked(system_call<Call::receive>(endpoint, &message));
+/// Answers the call that was received last, if one was, with `message`, and waits for the next,
+/// which replaces it.
+inline Result<void> reply_receive(abi::Handle endpoint, abi::Message& message) {
+    return exchange<Call::reply_receive>(endpoint, message);
 }
-inline Result<void> reply(std::uint64_t token, const abi::Message& message) {
-    return checked_void(system_call<Call::reply>(token, &message));
+/// Makes the call that was received last a handle, so that another can be received before it is
+/// answered; closed, it is refused.
+inline Result<abi::Handle> keep_call() {
+    return checked(system_call<Call::handle_duplicate>(abi::received_call, 0));
+}
+/// Waits for a message. A call that was received before and not answered is refused.
+inline Result<void> receive(abi::Handle endpoint, abi::Message& message) {
+    if (const auto unanswered = keep_call()) TRY(handle_close(*unanswered));
+    message = {};
+    return reply_receive(endpoint, message);
+}
+/// Answers a call that was kept, or the one that was received last.
+inline Result<void> reply(const abi::Message& message, abi::Handle call = abi::received_call) {
+    abi::Message answer = message;
+    answer.call = call == abi::received_call ? abi::no_handle : call;
+    return reply_receive(abi::no_handle, answer);
 }
 inline Result<abi::Handle> notification_create() {
-    return checked(system_call<Call::notification_create>());
+    return checked(system_call<Call::object_create>(abi::ObjectKind::notification));
 }
 inline Result<void> signal(abi::Handle notification, std::uint64_t bits) {
     return checked_void(system_call<Call::signal>(notification, bits));
@@ -200,12 +237,6 @@ inline Result<std::uint64_t> boot_words(std::span<char> buffer) {
 }
 inline Result<void> power(abi::Handle handle, abi::Power action) {
     return checked_void(system_call<Call::power>(handle, action));
-}
-inline Result<std::span<abi::Run>> kernel_query(abi::Handle power_handle, std::uint64_t address,
-                                                std::span<abi::Run> runs) {
-    const auto written = TRY(
-        checked(system_call<Call::kernel_query>(power_handle, address, runs.data(), runs.size())));
-    return runs.first(written);
 }
 
 } // namespace user

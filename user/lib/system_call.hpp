@@ -4,6 +4,7 @@
 #pragma once
 
 #include "abi/system_calls.hpp"
+#include "abi/types.hpp"
 
 #include <concepts>
 #include <cstdint>
@@ -89,6 +90,25 @@ inline std::int64_t system_call(Arguments... arguments) {
                      : "a"(number), "D"(words[0]), "S"(words[1]), "d"(words[2]), "r"(r10), "r"(r8)
                      : "rcx", "r11", "memory");
     }
+    return result;
+}
+
+/// `call` or `reply_receive`: four words go in registers, and come back in them.
+template <abi::SystemCall call>
+inline std::int64_t message_call(abi::Handle endpoint, std::uint64_t message,
+                                 std::uint64_t (&words)[abi::register_words]) {
+    static_assert(call == abi::SystemCall::call || call == abi::SystemCall::reply_receive);
+    std::int64_t result = 0;
+    register std::uint64_t r10 asm("r10") = words[1];
+    register std::uint64_t r8 asm("r8") = words[2];
+    register std::uint64_t r9 asm("r9") = words[3];
+    asm volatile("syscall"
+                 : "=a"(result), "+d"(words[0]), "+r"(r10), "+r"(r8), "+r"(r9)
+                 : "a"(static_cast<std::uint64_t>(call)), "D"(endpoint), "S"(message)
+                 : "rcx", "r11", "memory");
+    words[1] = r10;
+    words[2] = r8;
+    words[3] = r9;
     return result;
 }
 

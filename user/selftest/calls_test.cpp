@@ -33,9 +33,7 @@ void hostile_words_everywhere() {
         const auto call = static_cast<SystemCall>(number);
         const bool takes_anything =
             call == SystemCall::process_id || call == SystemCall::thread_exit ||
-            call == SystemCall::thread_yield || call == SystemCall::thread_sleep ||
-            call == SystemCall::process_exit || call == SystemCall::endpoint_create ||
-            call == SystemCall::notification_create || call == SystemCall::clock ||
+            call == SystemCall::thread_sleep || call == SystemCall::clock ||
             call == SystemCall::boot_words; // an empty command line goes anywhere
         if (takes_anything) continue;
         for (const std::uint64_t word : words) {
@@ -119,8 +117,8 @@ void power_needs_its_handle() {
     EXPECT_ERROR(user::power(abi::no_handle, abi::Power::off), Error::bad_handle);
     EXPECT_ERROR(user::power(user::handles.console, abi::Power::off), Error::bad_handle);
     std::array<abi::Run, 1> run{};
-    EXPECT_ERROR(user::kernel_query(abi::no_handle, 0, run), Error::bad_handle);
-    EXPECT_ERROR(user::kernel_query(user::handles.archive, 0, run), Error::bad_handle);
+    EXPECT_ERROR(user::query(user::handles.console, 0, run), Error::bad_handle);
+    EXPECT_ERROR(user::query(user::handles.archive, 0, run), Error::bad_handle);
 }
 
 void archive_maps_read_only() {

@@ -102,15 +102,13 @@ int child_receive_and_end(Arguments) {
 
 /// Answers each message with its words plus one, until one begins with 0.
 int child_echo(Arguments) {
+    abi::Message message{};
     for (;;) {
-        abi::Message message{};
-        const auto token = user::receive(user::extra_handle(0), message);
-        if (!token) return 1;
+        if (!user::reply_receive(user::extra_handle(0), message)) return 1;
         const bool last = message.words[0] == 0;
         for (auto& word : message.words) ++word;
         message.handle_count = 0;
-        if (!user::reply(*token, message)) return 2;
-        if (last) return 0;
+        if (last) return user::reply(message) ? 0 : 2;
     }
 }
 

@@ -21,6 +21,12 @@ OwnedHandle make_endpoint() {
     return expect_ok(endpoint, "endpoint_create") ? OwnedHandle(*endpoint) : OwnedHandle();
 }
 
+/// Receives a call, and makes it a handle.
+Result<abi::Handle> receive_kept(abi::Handle endpoint, abi::Message& message) {
+    TRY(user::receive(endpoint, message));
+    return user::keep_call();
+}
+
 /// Calls in a thread of its own, so that the test can answer.
 class Caller {
 public:
@@ -57,12 +63,12 @@ void words_there_and_back() {
     message.sender = 0x77777777; // only the kernel fills it
     Caller caller(endpoint.get(), message);
     abi::Message got{};
-    const auto token = REQUIRE(user::receive(endpoint.get(), got));
+    REQUIRE(user::receive(endpoint.get(), got));
     for (unsigned i = 0; i < abi::message_words; ++i) EXPECT_EQUAL(got.words[i], 100 + i);
     EXPECT_EQUAL(got.sender, user::process_id());
     EXPECT_EQUAL(got.handle_count, 0);
     for (auto& word : got.words) word *= 2;
-    EXPECT_OK(user::reply(token, got));
+    EXPECT_OK(user::reply(got));
     EXPECT_EQUAL(caller.finish(), 0);
     for (unsigned i = 0; i < abi::message_words; ++i) {
         EXPECT_EQUAL(caller.message().words[i], 2 * (100 + i));
@@ -74,10 +80,9 @@ void receiver_first() {
     const OwnedHandle endpoint = make_endpoint();
     auto serve = [&] {
         abi::Message message{};
-        const auto token = user::receive(endpoint.get(), message);
-        if (!expect_ok(token, "receive")) return;
+        if (!expect_ok(user::receive(endpoint.get(), message), "receive")) return;
         message.words[0] += 1;
-        EXPECT_OK(user::reply(*token, message));
+        EXPECT_OK(user::reply(message));
     };
     auto server = REQUIRE(user::Thread::start(serve));
     for (int i = 0; i < 10; ++i) user::yield(); // it waits by now
@@ -101,13 +106,13 @@ void callers_in_order() {
     std::array<std::uint64_t, 4> tokens{};
     for (std::size_t i = 0; i < callers.size(); ++i) {
         abi::Message got{};
-        tokens[i] = REQUIRE(user::receive(endpoint.get(), got));
+        tokens[i] = REQUIRE(receive_kept(endpoint.get(), got));
         EXPECT_EQUAL(got.words[0], i);
     }
     for (std::size_t i = callers.size(); i-- > 0;) { // answered in another order
         abi::Message answer{};
         answer.words[0] = 10 * i;
-        EXPECT_OK(user::reply(tokens[i], answer));
+        EXPECT_OK(user::reply(answer, tokens[i]));
     }
     for (std::size_t i = 0; i < callers.size(); ++i) {
         EXPECT_EQUAL(callers[i]->finish(), 0);
@@ -124,7 +129,7 @@ void handles_travel() {
     message.handle_count = 1;
     Caller caller(endpoint.get(), message);
     abi::Message got{};
-    const auto token = REQUIRE(user::receive(endpoint.get(), got));
+    REQUIRE(user::receive(endpoint.get(), got));
     EXPECT_EQUAL(got.handle_count, 1);
     EXPECT(got.handles[0] != first.get());
     EXPECT_OK(user::signal(got.handles[0], 4));
@@ -134,7 +139,7 @@ void handles_travel() {
     answer.handles[0] = second.get();
     answer.handles[1] = second.get();
     answer.handle_count = 2;
-    EXPECT_OK(user::reply(token, answer));
+    EXPECT_OK(user::reply(answer));
     EXPECT_EQUAL(caller.finish(), 0);
     EXPECT_EQUAL(caller.message().handle_count, 2);
     for (unsigned i = 0; i < 2; ++i) {
@@ -154,11 +159,11 @@ void rights_travel_too() {
     message.handle_count = 1;
     Caller caller(endpoint.get(), message);
     abi::Message got{};
-    const auto token = REQUIRE(user::receive(endpoint.get(), got));
+    const auto token = REQUIRE(receive_kept(endpoint.get(), got));
     EXPECT_ERROR(user::wait(got.handles[0]), Error::not_permitted);
     EXPECT_OK(user::signal(got.handles[0], 1));
     REQUIRE(user::handle_close(got.handles[0]));
-    EXPECT_OK(user::reply(token, {}));
+    EXPECT_OK(user::reply({}, token));
     EXPECT_EQUAL(caller.finish(), 0);
 }
 
@@ -189,31 +194,40 @@ void rights_are_checked() {
     EXPECT_ERROR(user::receive(user::handles.directory, message), Error::not_permitted);
 }
 
-void tokens_serve_once() {
+void kept_calls_serve_once() {
     const OwnedHandle endpoint = make_endpoint();
     Caller caller(endpoint.get(), {});
     abi::Message got{};
-    const auto token = REQUIRE(user::receive(endpoint.get(), got));
-    EXPECT_OK(user::reply(token, got));
-    EXPECT_ERROR(user::reply(token, got), Error::bad_handle);
+    const auto token = REQUIRE(receive_kept(endpoint.get(), got));
+    EXPECT_OK(user::reply(got, token));
+    EXPECT_ERROR(user::reply(got, token), Error::bad_handle);
     EXPECT_EQUAL(caller.finish(), 0);
     Caller again(endpoint.get(), {});
-    const auto other = REQUIRE(user::receive(endpoint.get(), got));
-    EXPECT_ERROR(user::reply(token, got), Error::bad_handle);
-    EXPECT_ERROR(user::reply(endpoint.get(), got), Error::bad_handle);
-    EXPECT_ERROR(user::reply(abi::no_handle, got), Error::bad_handle);
-    EXPECT_OK(user::reply(other, got));
+    const auto other = REQUIRE(receive_kept(endpoint.get(), got));
+    EXPECT_ERROR(user::reply(got, token), Error::bad_handle);
+    EXPECT_ERROR(user::reply(got, endpoint.get()), Error::bad_handle);
+    EXPECT_ERROR(user::reply(got), Error::bad_handle);
+    EXPECT_ERROR(user::keep_call(), Error::bad_handle);
+    EXPECT_OK(user::reply(got, other));
     EXPECT_EQUAL(again.finish(), 0);
 }
 
-/// A token that is closed tells the caller that no answer comes.
-void dropped_token() {
+/// A kept call that is closed, or a call that another is received over, tells the caller that no
+/// answer comes.
+void refused_call() {
     const OwnedHandle endpoint = make_endpoint();
     Caller caller(endpoint.get(), {});
     abi::Message got{};
-    const auto token = REQUIRE(user::receive(endpoint.get(), got));
+    const auto token = REQUIRE(receive_kept(endpoint.get(), got));
     EXPECT_OK(user::handle_close(token));
     EXPECT_EQUAL(caller.finish(), -static_cast<std::int64_t>(Error::peer_closed));
+    Caller first(endpoint.get(), {});
+    REQUIRE(user::receive(endpoint.get(), got));
+    Caller second(endpoint.get(), {});
+    REQUIRE(user::receive(endpoint.get(), got));
+    EXPECT_EQUAL(first.finish(), -static_cast<std::int64_t>(Error::peer_closed));
+    EXPECT_OK(user::reply(got));
+    EXPECT_EQUAL(second.finish(), 0);
 }
 
 void between_processes() {
@@ -260,8 +274,8 @@ void nobody_can_receive() {
         EXPECT_ERROR(user::call(sender.get(), message), Error::peer_closed);
     }
     abi::Message got{};
-    const auto token = REQUIRE(user::receive(endpoint.get(), got));
-    EXPECT_OK(user::reply(token, {}));
+    const auto token = REQUIRE(receive_kept(endpoint.get(), got));
+    EXPECT_OK(user::reply({}, token));
     EXPECT_EQUAL(waiting.finish(), 0);
 }
 
@@ -271,11 +285,11 @@ void caller_dies() {
     const abi::Handle extra[] = {endpoint.get()};
     const auto child = REQUIRE(start_child({"call"}, extra));
     abi::Message got{};
-    const auto token = REQUIRE(user::receive(endpoint.get(), got));
+    const auto token = REQUIRE(receive_kept(endpoint.get(), got));
     EXPECT_EQUAL(got.sender, REQUIRE(user::process_info(child.get())).id);
     REQUIRE(user::process_kill(child.get(), 9));
     EXPECT_EQUAL(REQUIRE(user::process_wait(child.get())), 9);
-    EXPECT_ERROR(user::reply(token, got), Error::peer_closed);
+    EXPECT_ERROR(user::reply(got, token), Error::peer_closed);
 }
 
 constexpr Test tests[] = {
@@ -286,8 +300,8 @@ constexpr Test tests[] = {
     {"rights_travel_too", rights_travel_too},
     {"bad_handles_in_messages", bad_handles_in_messages},
     {"rights_are_checked", rights_are_checked},
-    {"tokens_serve_once", tokens_serve_once},
-    {"dropped_token", dropped_token},
+    {"kept_calls_serve_once", kept_calls_serve_once},
+    {"refused_call", refused_call},
     {"between_processes", between_processes},
     {"partner_dies", partner_dies},
     {"nobody_can_receive", nobody_can_receive},

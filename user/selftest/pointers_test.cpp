@@ -36,12 +36,13 @@ std::int64_t process_info_to(std::uint64_t address) {
     return user::raw_system_call(word_of(user::Call::process_info), 0, address,
                                  sizeof(abi::ProcessInfo));
 }
-std::int64_t memory_info_to(std::uint64_t address) {
-    return user::raw_system_call(word_of(user::Call::memory_info), address,
-                                 sizeof(abi::MemoryInfo));
+std::int64_t machine_info_to(std::uint64_t address) {
+    return user::raw_system_call(word_of(user::Call::machine_info), address,
+                                 sizeof(abi::MachineInfo));
 }
 std::int64_t call_with(std::uint64_t address) {
-    return user::raw_system_call(word_of(user::Call::call), user::handles.directory, address);
+    return user::raw_system_call(word_of(user::Call::call), user::handles.directory,
+                                 address | abi::message_whole);
 }
 
 constexpr Access accesses[] = {
@@ -50,7 +51,7 @@ constexpr Access accesses[] = {
     {"nearest", true, sizeof(abi::Run), nearest_to},
     {"spawn", false, sizeof(abi::SpawnPlan), spawn_from},
     {"process_info", true, sizeof(abi::ProcessInfo), process_info_to},
-    {"memory_info", true, sizeof(abi::MemoryInfo), memory_info_to},
+    {"machine_info", true, sizeof(abi::MachineInfo), machine_info_to},
     {"call", false, sizeof(abi::Message), call_with},
 };
 
@@ -96,7 +97,7 @@ void straddling() {
     for (const Access& access : accesses) {
         if (access.bytes == 8) continue; // the console would show the first half
         expect_code(access.call(end - 8), Error::bad_address, access.name);
-        expect_code(access.call(end - access.bytes + 1), Error::bad_address, access.name);
+        expect_code(access.call(end - access.bytes + 4), Error::bad_address, access.name);
     }
     REQUIRE(user::unmap(pages, page_size));
 }

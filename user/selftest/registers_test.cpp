@@ -48,7 +48,7 @@ void system_calls_keep_registers() {
                  "movq 24(%%rbp), %%rdi\n\tmovq 32(%%rbp), %%r8\n\tmovq 40(%%rbp), %%r9\n\t"
                  "movq 48(%%rbp), %%r10\n\tmovq 56(%%rbp), %%r12\n\tmovq 64(%%rbp), %%r13\n\t"
                  "movq 72(%%rbp), %%r14\n\tmovq 80(%%rbp), %%r15\n\t"
-                 "movl $12, %%eax\n\tsyscall\n\t"
+                 "movl $11, %%eax\n\tsyscall\n\t"
                  "popq %%rbp\n\t"
                  "movq %%rbx, 0(%%rbp)\n\tmovq %%rdx, 8(%%rbp)\n\tmovq %%rsi, 16(%%rbp)\n\t"
                  "movq %%rdi, 24(%%rbp)\n\tmovq %%r8, 32(%%rbp)\n\tmovq %%r9, 40(%%rbp)\n\t"
@@ -60,7 +60,7 @@ void system_calls_keep_registers() {
                  :
                  : "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
                    "memory", "cc");
-    static_assert(static_cast<unsigned>(abi::SystemCall::thread_yield) == 12);
+    static_assert(static_cast<unsigned>(abi::SystemCall::thread_sleep) == 11);
     EXPECT(__builtin_memcmp(&given, &seen, sizeof given) == 0);
 }
 
@@ -73,13 +73,13 @@ bool keeps_sse(std::uint64_t pattern) {
 #define LOAD(n) "movdqu " #n "*16(%0), %%xmm" #n "\n\t"
 #define STORE(n) "movdqu %%xmm" #n ", " #n "*16(%1)\n\t"
 #define ALL(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
-        ALL(LOAD) "movl $12, %%eax\n\tsyscall\n\t" ALL(STORE)
+        ALL(LOAD) "xorl %%edi, %%edi\n\tmovl $11, %%eax\n\tsyscall\n\t" ALL(STORE)
 #undef LOAD
 #undef STORE
         :
         : "r"(given.data()), "r"(seen.data())
-        : "rax", "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
-          "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+        : "rax", "rcx", "rdi", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+          "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
     return given == seen;
 }
 
@@ -90,14 +90,14 @@ bool keeps_avx(std::uint64_t pattern) {
     asm volatile(
 #define LOAD(n) "vmovdqu " #n "*32(%0), %%ymm" #n "\n\t"
 #define STORE(n) "vmovdqu %%ymm" #n ", " #n "*32(%1)\n\t"
-        ALL(LOAD) "movl $12, %%eax\n\tsyscall\n\t" ALL(STORE) "vzeroupper"
+        ALL(LOAD) "xorl %%edi, %%edi\n\tmovl $11, %%eax\n\tsyscall\n\t" ALL(STORE) "vzeroupper"
 #undef LOAD
 #undef STORE
 #undef ALL
         :
         : "r"(given.data()), "r"(seen.data())
-        : "rax", "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
-          "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+        : "rax", "rcx", "rdi", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+          "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
     return given == seen;
 }
 
@@ -110,11 +110,11 @@ bool keeps_modes(std::uint64_t pattern) {
     std::uint64_t value = pattern & 0xffff'ffff;
     std::uint64_t value_seen = 0;
     asm volatile("ldmxcsr %3\n\tfldcw %4\n\tfildq %5\n\t"
-                 "movl $12, %%eax\n\tsyscall\n\t"
+                 "xorl %%edi, %%edi\n\tmovl $11, %%eax\n\tsyscall\n\t"
                  "fistpq %2\n\tstmxcsr %0\n\tfnstcw %1"
                  : "=m"(sse_seen), "=m"(x87_seen), "=m"(value_seen)
                  : "m"(sse_mode), "m"(x87_mode), "m"(value)
-                 : "rax", "rcx", "r11", "memory");
+                 : "rax", "rcx", "rdi", "r11", "memory");
     constexpr std::uint32_t sse_default = 0x1f80;
     constexpr std::uint16_t x87_default = 0x037f;
     asm volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(sse_default), "m"(x87_default));

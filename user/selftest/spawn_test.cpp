@@ -61,10 +61,11 @@ void handles_arrive_in_order() {
     EXPECT_ERROR(run_child({"exit", "0"}, not_to_give), Error::not_permitted);
 }
 
-/// A plan that works: its program is `mov eax, process_exit; mov edi, 9; syscall`.
+/// A plan that works: its program is `mov eax, process_kill; xor edi, edi; mov esi, 9; syscall`.
 struct GoodPlan {
-    static constexpr unsigned char code[] = {0xb8, 16, 0, 0, 0, 0xbf, 9, 0, 0, 0, 0x0f, 0x05};
-    static_assert(static_cast<unsigned>(abi::SystemCall::process_exit) == 16);
+    static constexpr unsigned char code[] = {0xb8, 14, 0, 0, 0, 0x31, 0xff,
+                                             0xbe, 9,  0, 0, 0, 0x0f, 0x05};
+    static_assert(static_cast<unsigned>(abi::SystemCall::process_kill) == 14);
     abi::PlanSegment segments[3] = {{.address = 0x400000,
                                      .length = page_size,
                                      .source = address_of(code),

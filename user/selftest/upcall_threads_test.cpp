@@ -71,12 +71,12 @@ asm(R"(
 selftest_raw_skip:
     addq $2, 136(%rsp)
     movq %rsp, %rdi
-    movl $38, %eax
+    movl $30, %eax
     syscall
     ud2
     .popsection
 )");
-static_assert(static_cast<unsigned>(abi::SystemCall::upcall_return) == 38);
+static_assert(static_cast<unsigned>(abi::SystemCall::upcall_return) == 30);
 static_assert(offsetof(UpcallFrame, rip) == 136);
 
 /// A raw entry, too, leaves every register as it was.

@@ -287,8 +287,8 @@ void bad_pointers_are_errors() {
     count = 0;
     const auto upcalls = REQUIRE(Upcalls::install(note_and_skip));
     const auto hole = REQUIRE(make_hole());
-    EXPECT_CODE(user::system_call<user::Call::memory_info>(hole, 8), Error::bad_address);
-    EXPECT_CODE(user::system_call<user::Call::memory_info>(0xffff'8000'0000'0000, 8),
+    EXPECT_CODE(user::system_call<user::Call::machine_info>(hole, 8), Error::bad_address);
+    EXPECT_CODE(user::system_call<user::Call::machine_info>(0xffff'8000'0000'0000, 8),
                 Error::bad_address);
     EXPECT_EQUAL(count, 0);
 }

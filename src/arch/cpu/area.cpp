@@ -135,6 +135,7 @@ Result<CpuArea*> make_cpu_area() {
     CpuArea& area = (*memory)->area;
     connect(area, (*memory)->stacks, stack.end.value);
     area.number = cpu_count();
+    area.place = vm::CpuSet::place_of(area.number);
     if (const auto done = expose_cpu(area); !done) {
         free_cpu_area(area);
         return done.error();
@@ -204,9 +205,6 @@ Thread& current_thread() {
     Thread* thread = nullptr;
     asm volatile("movq %%gs:%c1, %0" : "=r"(thread) : "i"(CPU_THREAD));
     return *thread;
-}
-void set_current_thread(Thread& thread) {
-    asm volatile("movq %0, %%gs:%c1" : : "r"(&thread), "i"(CPU_THREAD) : "memory");
 }
 void request_user_return_work() {
     asm volatile("movb $1, %%gs:%c0" : : "i"(CPU_USER_RETURN_WORK) : "memory");

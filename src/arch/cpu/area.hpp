@@ -11,14 +11,11 @@
 #include "lib/result.hpp"
 #include "vm/pcid_cache.hpp"
 #include "vm/port.hpp"
+#include "vm/translations.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-
-namespace vm {
-struct Translations;
-} // namespace vm
 
 namespace proc {
 class Thread;
@@ -61,10 +58,11 @@ struct alignas(page_size) CpuArea {
     /// Where the runtime's system calls return to: so many addresses from the first one.
     std::uint64_t runtime_first = 0;
     std::uint64_t runtime_count = 0;
-    vm::PcidCache pcids;                      ///< where measures().pcid
-    vm::Translations* translations = nullptr; ///< of the space that is loaded
-    std::uint64_t alarm = ~0ULL;              ///< nanoseconds; ~0: none
-    std::uint64_t clock_start = 0;            ///< what this CPU's TSC showed when time began
+    vm::PcidCache pcids;                               ///< where measures().pcid
+    vm::Translations* translations = nullptr;          ///< of the space that is loaded
+    vm::CpuSet::Place place = vm::CpuSet::place_of(0); ///< of `number`
+    std::uint64_t alarm = ~0ULL;                       ///< nanoseconds; ~0: none
+    std::uint64_t clock_start = 0; ///< what this CPU's TSC showed when time began
     std::uint32_t apic_id = 0;
     /// Of the word perturb=N: in nanoseconds, like the alarm.
     std::uint64_t perturbation = ~0ULL;

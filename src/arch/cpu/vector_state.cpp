@@ -28,9 +28,13 @@ enum class Method : std::uint8_t { fxsave, xsave, xsaveopt };
 constinit Method method = Method::fxsave;
 constinit std::size_t area_bytes = legacy_bytes;
 constinit std::uint64_t components = 0; ///< XCR0
-/// AMD's FXSAVE and XSAVE (before XSAVEERPTR) leave the last x87 instruction's addresses alone
-/// while no exception is pending, so that one thread could read another's (AMD APM vol. 2, 11.4.4).
+
+} // namespace
+
+constinit bool vector_switch_is_xsaveopt = false;
 constinit bool keeps_error_pointers = false;
+
+namespace {
 
 void write_xcr0(std::uint64_t value) {
     asm volatile("xsetbv"
@@ -72,6 +76,7 @@ void initialise_vector_units() {
     }
     constexpr std::uint32_t error_pointers_bit = 1U << 2;
     keeps_error_pointers = made_by_amd() && (cpuid(0x8000'0008).ebx & error_pointers_bit) == 0;
+    vector_switch_is_xsaveopt = method == Method::xsaveopt;
 }
 
 bool initialise_cpu_vector_units() {
@@ -107,11 +112,7 @@ void save_vector_state(void* area) {
 }
 
 void load_vector_state(const void* area) {
-    if (keeps_error_pointers) [[unlikely]] {
-        // Any x87 load replaces them; nothing pending, a free register, then a harmless operand.
-        static constexpr std::uint32_t zero = 0;
-        asm volatile("fnclex\n\tffree %%st(7)\n\tfildl %0" : : "m"(zero));
-    }
+    if (keeps_error_pointers) replace_error_pointers();
     if (method == Method::fxsave) {
         asm volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
     } else {

@@ -26,10 +26,8 @@ constinit Run* current = nullptr;
 
 /// Leaves out proc::thread_started, which wants a proc::Thread, and keeps interrupts off.
 void enter_directly(ThreadState& user) {
-    constexpr std::uint64_t return_address = 6; // above six registers: thread/switch.S
     constexpr std::uint64_t flags_without_interrupts = 2;
-    auto* const switch_frame = reinterpret_cast<std::uint64_t*>(user.stack_pointer);
-    switch_frame[return_address] = reinterpret_cast<std::uint64_t>(
+    *reinterpret_cast<std::uint64_t*>(user.stack_pointer) = reinterpret_cast<std::uint64_t>(
         this_cpu().guarded ? guarded_return_to_user : trap_return_to_user);
     auto* const frame = reinterpret_cast<TrapFrame*>(user.stack_top - sizeof(TrapFrame));
     frame->rflags = flags_without_interrupts;

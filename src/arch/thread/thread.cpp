@@ -14,7 +14,6 @@
 namespace arch {
 
 extern "C" {
-void arch_switch_stack(std::uint64_t* old_stack, std::uint64_t new_stack);
 extern const char arch_user_thread_start[];
 extern const char arch_kernel_thread_start[];
 /// Called on a new user thread's stack.
@@ -27,11 +26,34 @@ namespace {
 
 constexpr std::uint64_t flags_user = 0x202; // IF, and the bit that is always one
 
-/// What arch_switch_stack pops, lowest first.
-struct SwitchFrame {
-    std::uint64_t r15, r14, r13, r12, rbp, rbx;
+/// Where system calls save CallRegisters: above these are RIP, RFLAGS, RSP and an unused word.
+constexpr std::uint64_t call_registers_below_top = sizeof(proc::port::CallRegisters) + 4 * 8;
+static_assert(offsetof(proc::port::CallRegisters, rdi) == 40, "trap/entry_macros.inc");
+
+/// Where a new thread begins: what switch_stack returns to, lowest address first.
+struct UserThreadStart {
     std::uint64_t return_address;
 };
+struct KernelThreadStart {
+    std::uint64_t return_address, function, argument;
+};
+
+/// From one kernel stack to another: the frame pointer and where to go on are kept on the stack;
+/// all other registers are dead for the compiler, which keeps those that it still needs.
+[[gnu::always_inline]] inline void switch_stack(std::uint64_t& old_stack, std::uint64_t new_stack) {
+    std::uint64_t* old = &old_stack;
+    asm volatile("pushq %%rbp\n\t"
+                 "pushq $1f\n\t"
+                 "movq %%rsp, (%0)\n\t"
+                 "movq %1, %%rsp\n\t"
+                 "ret\n"
+                 "1:\n\t"
+                 "popq %%rbp"
+                 : "+D"(old), "+S"(new_stack)
+                 :
+                 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                   "memory", "cc");
+}
 
 /// Puts a fresh T at the top of what is below `top`, and gives its address.
 template <typename T>
@@ -51,6 +73,13 @@ void save_bases(proc::port::ThreadState& state) {
 void load_bases(const proc::port::ThreadState& state) {
     asm volatile("wrfsbase %0" : : "r"(state.fs_base));
     asm volatile("swapgs\n\twrgsbase %0\n\tswapgs" : : "r"(state.gs_base));
+}
+void exchange_bases(proc::port::ThreadState& from, const proc::port::ThreadState& to) {
+    asm volatile("rdfsbase %0" : "=r"(from.fs_base));
+    asm volatile("wrfsbase %0" : : "r"(to.fs_base));
+    std::uint64_t old = 0;
+    asm volatile("swapgs\n\trdgsbase %0\n\twrgsbase %1\n\tswapgs" : "=&r"(old) : "r"(to.gs_base));
+    from.gs_base = old;
 }
 void load_bases_by_msr(const proc::port::ThreadState& state) {
     write_msr(Msr::fs_base, state.fs_base);
@@ -72,6 +101,29 @@ void clear_selectors() {
                  "swapgs\n\tmovl %0, %%gs\n\tswapgs"
                  :
                  : "r"(0));
+}
+
+/// The way between two user threads whose bases need no MSR: nearly every switch.
+void exchange_user_state(proc::port::ThreadState& from, const proc::port::ThreadState& to) {
+    exchange_vector_state(from.vector_state, to.vector_state);
+    clear_selectors();
+    exchange_bases(from, to);
+}
+/// One of the two may be a kernel thread.
+[[gnu::noinline]] void change_user_state(proc::port::ThreadState& from,
+                                         const proc::port::ThreadState& to, bool fsgsbase) {
+    if (from.vector_state != nullptr) {
+        save_vector_state(from.vector_state);
+        if (fsgsbase) save_bases(from);
+    }
+    if (to.vector_state == nullptr) return;
+    load_vector_state(to.vector_state);
+    clear_selectors();
+    if (fsgsbase) {
+        load_bases(to);
+    } else {
+        load_bases_by_msr(to);
+    }
 }
 
 /// Entry code compares the return address, which lies behind the two bytes of a SYSCALL.
@@ -108,9 +160,10 @@ void prepare_user_thread(ThreadState& state, const UserStart& start) {
     frame->cs = SELECTOR_USER_CODE;
     frame->ss = SELECTOR_USER_DATA;
     frame->rflags = flags_user;
-    push<SwitchFrame>(top)->return_address =
+    push<UserThreadStart>(top)->return_address =
         reinterpret_cast<std::uint64_t>(arch_user_thread_start);
     state.stack_pointer = top;
+    state.call = reinterpret_cast<CallRegisters*>(state.stack_top - call_registers_below_top);
     state.fs_base = 0;
     state.gs_base = 0;
     reset_vector_state(state.vector_state);
@@ -118,37 +171,37 @@ void prepare_user_thread(ThreadState& state, const UserStart& start) {
 
 void prepare_kernel_thread(ThreadState& state, void (*function)(void*), void* argument) {
     std::uint64_t top = state.stack_top;
-    SwitchFrame* const frame = push<SwitchFrame>(top);
-    frame->return_address = reinterpret_cast<std::uint64_t>(arch_kernel_thread_start);
-    frame->rbx = reinterpret_cast<std::uint64_t>(function);
-    frame->r12 = reinterpret_cast<std::uint64_t>(argument);
+    *push<KernelThreadStart>(top) = {.return_address =
+                                         reinterpret_cast<std::uint64_t>(arch_kernel_thread_start),
+                                     .function = reinterpret_cast<std::uint64_t>(function),
+                                     .argument = reinterpret_cast<std::uint64_t>(argument)};
     state.stack_pointer = top;
     state.vector_state = nullptr;
 }
 
 void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& space) {
     CpuArea& area = this_cpu();
-    const bool fsgsbase = area.fsgsbase;
-    if (from.vector_state != nullptr) {
-        save_vector_state(from.vector_state);
-        if (fsgsbase) save_bases(from);
-    }
-    run_space(space);
+    const std::uint64_t now = read_tsc();
+    from.ticks_run += now - from.running_since;
+    to.running_since = now;
+    area.thread = to.thread;
+    run_space(area, space);
     area.kernel_stack = to.stack_top - 8;
     // Else traps arrive on the area's own stack, always the same.
     if (!area.guarded) [[likely]]
         area.task_state.rsp[0] = to.stack_top;
     load_runtime(area, to.runtime);
-    if (to.vector_state != nullptr) {
-        load_vector_state(to.vector_state);
-        clear_selectors();
-        if (fsgsbase) {
-            load_bases(to);
-        } else {
-            load_bases_by_msr(to);
-        }
+    if (from.vector_state != nullptr && to.vector_state != nullptr && area.fsgsbase) [[likely]] {
+        exchange_user_state(from, to);
+    } else {
+        change_user_state(from, to, area.fsgsbase);
     }
-    arch_switch_stack(&from.stack_pointer, to.stack_pointer);
+    switch_stack(from.stack_pointer, to.stack_pointer);
+}
+
+void become_thread(Thread& thread, ThreadState& state) {
+    this_cpu().thread = &thread;
+    state.running_since = read_tsc();
 }
 
 void resume_user(abi::UpcallFrame& registers) {

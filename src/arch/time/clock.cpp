@@ -170,6 +170,15 @@ std::uint64_t now() {
     return arch::tsc_to_nanoseconds(arch::read_tsc() - arch::this_cpu().clock_start);
 }
 
+std::uint64_t time_run(const ThreadState& state, bool running, unsigned cpu) {
+    std::uint64_t ticks = state.ticks_run;
+    const std::uint64_t since = state.running_since;
+    const std::uint64_t there =
+        arch::read_tsc() - arch::this_cpu().clock_start + arch::cpu_areas[cpu]->clock_start;
+    if (running && there > since) ticks += there - since;
+    return arch::tsc_to_nanoseconds(ticks);
+}
+
 void set_alarm(std::uint64_t nanoseconds) {
     arch::CpuArea& area = arch::this_cpu();
     if (area.alarm == nanoseconds) return;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Calls about messages and notifications.
 #include "proc/calls/calls.hpp"
-#include "proc/endpoint.hpp"
 #include "proc/notification.hpp"
 #include "proc/process.hpp"
-#include "proc/scheduler.hpp"
+#include "proc/short_path.hpp"
 #include "proc/user_memory.hpp"
 
 #include <algorithm>
@@ -13,17 +12,21 @@ namespace proc::calls {
 
 namespace {
 
-/// Reads a message and looks its handles up. Errors: bad_address, invalid_argument (too many
-/// handles), bad_handle, not_permitted (a handle that may not be given away).
-Result<void> read_message(const UserRange& range, Message& message) {
+/// The argument `message` of a call: the structure's address, and whether it is what is sent.
+constexpr std::uint64_t below_alignment = alignof(abi::Message) - 1;
+constexpr std::uint64_t address_of(std::uint64_t argument) { return argument & ~below_alignment; }
+
+/// Reads a whole message and looks its handles up. `kept` is its call's handle.
+/// Errors: bad_address, invalid_argument (too many handles), bad_handle, not_permitted (a handle
+/// that may not be given away).
+Result<void> read_message(Thread& self, std::uint64_t address, abi::Handle& kept) {
     abi::Message raw;
-    TRY(range.copy_in(&raw));
+    TRY(copy_in(address, raw));
     if (raw.handle_count > abi::message_handles) return Error::invalid_argument;
-    Process& process = current_process();
-    message.sender = static_cast<std::uint32_t>(process.id());
-    std::ranges::copy(raw.words, message.words.begin());
+    HandleTable& handles = self.process()->handles();
+    Message& message = self.message;
     for (std::uint32_t i = 0; i < raw.handle_count; ++i) {
-        Result<Grant> grant = process.handles().grant(raw.handles[i], abi::right_duplicate);
+        Result<Grant> grant = handles.grant(raw.handles[i], abi::right_duplicate);
         if (!grant) {
             message.drop_grants();
             return grant.error();
@@ -31,16 +34,25 @@ Result<void> read_message(const UserRange& range, Message& message) {
         message.grants[i] = std::move(*grant);
         message.grant_count = i + 1;
     }
+    std::ranges::copy(raw.words, message.words.begin());
+    *self.machine.call = {.r10 = raw.words[1],
+                          .r9 = raw.words[3],
+                          .r8 = raw.words[2],
+                          .rdx = raw.words[0],
+                          .rsi = self.machine.call->rsi,
+                          .rdi = self.machine.call->rdi};
+    kept = raw.call;
     return {};
 }
 
-/// Gives the running thread's message to user space: handles first, which are taken back when the
-/// rest fails. Errors: bad_address; limit_reached, no_memory (for handles).
-Result<void> write_message(const UserRange& range, Message& message) {
-    HandleTable& handles = current_process().handles();
+/// Gives a whole message to user space: handles first, which are taken back when the rest fails.
+/// Errors: bad_address; limit_reached, no_memory (for handles).
+Result<void> write_message(Thread& self, std::uint64_t address) {
+    HandleTable& handles = self.process()->handles();
+    Message& message = self.message;
     abi::Message raw{};
     std::ranges::copy(message.words, raw.words);
-    raw.sender = message.sender;
+    raw.sender = static_cast<std::uint32_t>(self.heard);
     Error error{};
     while (raw.handle_count < message.grant_count && error == Error{}) {
         const auto handle = handles.insert(std::move(message.grants[raw.handle_count]));
@@ -52,7 +64,7 @@ Result<void> write_message(const UserRange& range, Message& message) {
     }
     message.drop_grants();
     if (error == Error{}) {
-        const Result<void> copied = range.copy_out(&raw);
+        const Result<void> copied = copy_out(address, raw);
         if (copied) return {};
         error = copied.error();
     }
@@ -61,70 +73,197 @@ Result<void> write_message(const UserRange& range, Message& message) {
     return error;
 }
 
+/// What `call` and `reply_receive` give when a whole message has come.
+[[gnu::noinline]] Answer tell_whole(Thread& self, std::uint64_t address) {
+    if (address == 0) { // only the words have a place
+        self.message.drop_grants();
+        return self.heard;
+    }
+    const Result<void> written = write_message(self, address);
+    return written ? Answer(self.heard) : Answer(written.error());
+}
+
+/// What they give when the words have come.
+[[gnu::always_inline]] inline Answer tell_heard(Thread& self, std::uint64_t message) {
+    if ((self.heard & abi::heard_whole) != 0) [[unlikely]]
+        return tell_whole(self, address_of(message));
+    return self.heard;
+}
+
+/// Answers the call that was received last, or the one that was kept. Error: peer_closed (the
+/// caller is gone).
+Result<void> reply_only(Thread& self, abi::Handle kept) {
+    if (kept != abi::no_handle) {
+        auto call = self.process()->handles().remove(kept, ObjectKind::reply);
+        if (!call) {
+            self.message.drop_grants();
+            return call.error();
+        }
+        const Result<void> answered = answer_kept(self, std::move(*call));
+        if (!answered) self.message.drop_grants();
+        return answered;
+    }
+    if (self.to_answer == nullptr) {
+        self.message.drop_grants();
+        return Error::bad_handle;
+    }
+    Thread* const caller = answer(self);
+    if (caller == nullptr) {
+        self.message.drop_grants();
+        self.refuse_call();
+        return Error::peer_closed;
+    }
+    make_ready(*caller);
+    return {};
+}
+
+/// `reply_receive` where the call before can't be answered as usual: it was kept, or its caller is
+/// gone. The endpoint is locked.
+[[gnu::noinline]] Result<void> reply_and_receive(Thread& self, Endpoint& locked, abi::Handle kept) {
+    const Ref<Endpoint> endpoint(locked);
+    endpoint->unlock();
+    if (kept != abi::no_handle || self.to_answer != nullptr) {
+        const Result<void> answered = reply_only(self, kept);
+        if (!answered && answered.error() != Error::peer_closed) return answered;
+    }
+    endpoint->lock();
+    return endpoint->receive(self, nullptr);
+}
+
+/// Both calls where a whole message is sent.
+[[gnu::noinline]] Answer call_whole(Thread& self, std::uint64_t handle, std::uint64_t message) {
+    if ((message & below_alignment) != abi::message_whole) return Error::bad_address;
+    abi::Handle unused = abi::no_handle;
+    TRY(read_message(self, address_of(message), unused));
+    const auto endpoint = self.process()->handles().lock_object<Endpoint>(handle, abi::right_send);
+    if (!endpoint) {
+        self.message.drop_grants();
+        return endpoint.error();
+    }
+    self.sends_whole = true;
+    TRY((*endpoint)->call(self));
+    return tell_heard(self, message);
+}
+
+[[gnu::noinline]] Answer reply_receive_whole(Thread& self, std::uint64_t handle,
+                                             std::uint64_t message) {
+    if ((message & below_alignment) != abi::message_whole) return Error::bad_address;
+    abi::Handle kept = abi::no_handle;
+    TRY(read_message(self, address_of(message), kept));
+    // Nobody will hear it: what it holds ends here.
+    if (kept == abi::no_handle && self.to_answer == nullptr) self.message.drop_grants();
+    self.sends_whole = true;
+    if (handle == abi::no_handle) return reply_only(self, kept);
+    const auto endpoint =
+        self.process()->handles().lock_object<Endpoint>(handle, abi::right_receive);
+    if (!endpoint) {
+        self.message.drop_grants();
+        return endpoint.error();
+    }
+    TRY(reply_and_receive(self, **endpoint, kept));
+    const Answer heard = tell_heard(self, message);
+    if (heard.value < 0) self.refuse_call();
+    return heard;
+}
+
+/// What could be answered was, but what came can't be told.
+[[gnu::noinline]] Answer refuse_untold(Thread& self, std::uint64_t message) {
+    const Answer heard = tell_whole(self, address_of(message));
+    if (heard.value < 0) self.refuse_call();
+    return heard;
+}
+
 } // namespace
 
-Answer endpoint_create() {
+Answer object_create(std::uint64_t kind) {
     Process& process = current_process();
-    const Ref<Endpoint> endpoint = TRY(Endpoint::create(process));
-    return process.handles().insert(Grant(*endpoint, abi::right_all));
+    switch (static_cast<abi::ObjectKind>(kind)) {
+    case abi::ObjectKind::endpoint: {
+        const Ref<Endpoint> endpoint = TRY(Endpoint::create(process));
+        return process.handles().insert(Grant(*endpoint, abi::right_all));
+    }
+    case abi::ObjectKind::notification: {
+        const Ref<Notification> notification = TRY(Notification::create(process));
+        return process.handles().insert(Grant(*notification, abi::right_all));
+    }
+    }
+    return Error::invalid_argument;
 }
 
-Answer call(std::uint64_t handle, std::uint64_t address) {
-    const auto endpoint = TRY(current_process().handles().find<Endpoint>(handle, abi::right_send));
-    const UserRange range = TRY(UserRange::make(address, sizeof(abi::Message)));
-    Message& message = port::current_thread().message;
-    TRY(read_message(range, message));
-    TRY(endpoint->call());
-    return write_message(range, message);
-}
-
-Answer receive(std::uint64_t handle, std::uint64_t address) {
-    HandleTable& handles = current_process().handles();
-    const auto endpoint = TRY(handles.find<Endpoint>(handle, abi::right_receive));
-    const UserRange range = TRY(UserRange::make(address, sizeof(abi::Message)));
-    TRY(endpoint->receive());
-
-    // From here on the token alone holds the call: if it ends, the caller wakes with peer_closed.
+Answer call(std::uint64_t handle, std::uint64_t message, std::uint64_t, std::uint64_t,
+            std::uint64_t, std::uint64_t) {
     Thread& self = port::current_thread();
-    const auto token = handles.insert(Grant(std::move(self.caller)));
-    if (!token) {
-        self.message.drop_grants();
-        return token.error();
-    }
-    if (const auto written = write_message(range, self.message); !written) {
-        static_cast<void>(handles.remove(*token));
-        return written.error();
-    }
-    return *token;
+    if ((message & below_alignment) != 0) [[unlikely]]
+        return call_whole(self, handle, message);
+    self.sends_whole = false;
+    const auto endpoint = self.process()->handles().lock_object<Endpoint>(handle, abi::right_send);
+    if (!endpoint) [[unlikely]]
+        return endpoint.error();
+    if (const auto answered = (*endpoint)->call(self); !answered) [[unlikely]]
+        return answered;
+    return tell_heard(self, message);
 }
 
-Answer reply(std::uint64_t token, std::uint64_t address) {
-    const UserRange range = TRY(UserRange::make(address, sizeof(abi::Message)));
-    Message message;
-    TRY(read_message(range, message));
-    // Whoever takes the token out answers; a message that can't be sent leaves it valid.
-    return reply_to(TRY(current_process().handles().remove(token, ObjectKind::reply)),
-                    std::move(message));
-}
-
-Answer notification_create() {
-    Process& process = current_process();
-    const Ref<Notification> notification = TRY(Notification::create(process));
-    return process.handles().insert(Grant(*notification, abi::right_all));
+Answer reply_receive(std::uint64_t handle, std::uint64_t message, std::uint64_t, std::uint64_t,
+                     std::uint64_t, std::uint64_t) {
+    Thread& self = port::current_thread();
+    if ((message & below_alignment) != 0) [[unlikely]]
+        return reply_receive_whole(self, handle, message);
+    self.sends_whole = false;
+    if (handle == abi::no_handle) [[unlikely]]
+        return reply_only(self, abi::no_handle);
+    const auto endpoint =
+        self.process()->handles().lock_object<Endpoint>(handle, abi::right_receive);
+    if (!endpoint) [[unlikely]]
+        return endpoint.error();
+    Thread* caller = nullptr;
+    Result<void> received;
+    if (self.to_answer == nullptr || (caller = answer(self)) != nullptr) [[likely]] {
+        received = (*endpoint)->receive(self, caller);
+    } else {
+        received = reply_and_receive(self, **endpoint, abi::no_handle);
+    }
+    if (!received) [[unlikely]]
+        return received;
+    if ((self.heard & abi::heard_whole) != 0) [[unlikely]]
+        return refuse_untold(self, message);
+    return self.heard;
 }
 
 Answer signal(std::uint64_t handle, std::uint64_t bits) {
-    const auto notification =
-        TRY(current_process().handles().find<Notification>(handle, abi::right_send));
-    if (bits == 0 || (bits & ~Notification::bits_mask) != 0) return Error::invalid_argument;
+    if (bits == 0 || (bits & ~Notification::bits_mask) != 0) [[unlikely]]
+        return Error::invalid_argument;
+    Notification* const notification =
+        TRY(current_process().handles().lock_object<Notification>(handle, abi::right_send));
     notification->signal(bits);
     return std::uint64_t{0};
 }
 
+namespace {
+
+/// Waits for the end of a thread or a process.
+[[gnu::noinline]] Answer wait_for_end(Process& own, std::uint64_t handle) {
+    if (const auto thread = own.handles().find<Thread>(handle, abi::right_inspect)) {
+        if (thread->get() == &port::current_thread()) return Error::invalid_argument;
+        return (*thread)->process()->join(**thread);
+    } else if (thread.error() != Error::bad_handle) {
+        return thread.error();
+    }
+    const auto process = TRY(own.handles().find<Process>(handle, abi::right_inspect));
+    if (process.get() == &own) return Error::invalid_argument;
+    return process->wait();
+}
+
+} // namespace
+
 Answer wait(std::uint64_t handle) {
-    const auto notification =
-        TRY(current_process().handles().find<Notification>(handle, abi::right_receive));
-    return notification->wait();
+    Thread& self = port::current_thread();
+    HandleTable& handles = self.process()->handles();
+    const auto notification = handles.lock_object<Notification>(handle, abi::right_receive);
+    if (notification) [[likely]]
+        return (*notification)->wait(self);
+    if (notification.error() != Error::bad_handle) return notification.error();
+    return wait_for_end(*self.process(), handle);
 }
 
 } // namespace proc::calls

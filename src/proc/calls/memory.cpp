@@ -35,6 +35,11 @@ Result<Ref<Process>> inspected(std::uint64_t handle) {
     return own.handles().find<Process>(handle, abi::right_inspect);
 }
 
+/// Whether a handle is one to the power over the machine which allows to look at it.
+bool holds_power(std::uint64_t handle) {
+    return current_process().handles().find<PowerSwitch>(handle, abi::right_inspect).ok();
+}
+
 /// Copies runs out by batches; `next(from, runs)` gives some at or above an address.
 template <typename Next>
 Answer copy_runs(std::uint64_t address, std::uint64_t runs, std::uint64_t count, Next next) {
@@ -115,6 +120,10 @@ Answer discard(std::uint64_t address, std::uint64_t bytes) {
 
 Answer query(std::uint64_t process, std::uint64_t address, std::uint64_t runs,
              std::uint64_t count) {
+    if (holds_power(process))
+        return copy_runs(address, runs, count, [](VirtAddr from, std::span<abi::Run> batch) {
+            return vm::kernel_space().query(from, batch);
+        });
     const Ref<Process> of = TRY(inspected(process));
     return copy_runs(address, runs, count, [&](VirtAddr from, std::span<abi::Run> batch) {
         return of->query(from, batch);
@@ -147,14 +156,6 @@ Answer map_object(std::uint64_t object, std::uint64_t address, std::uint64_t byt
                                               .pages = pages,
                                               .placement = vm::Placement::first_fit,
                                               .access = vm::Access::read()}));
-}
-
-Answer kernel_query(std::uint64_t power, std::uint64_t address, std::uint64_t runs,
-                    std::uint64_t count) {
-    TRY(current_process().handles().find<PowerSwitch>(power, abi::right_inspect));
-    return copy_runs(address, runs, count, [](VirtAddr from, std::span<abi::Run> batch) {
-        return vm::kernel_space().query(from, batch);
-    });
 }
 
 } // namespace proc::calls

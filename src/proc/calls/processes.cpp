@@ -12,18 +12,11 @@ Answer process_id() { return current_process().id(); }
 
 Answer spawn(std::uint64_t plan, std::uint64_t bytes) { return spawn_from_caller(plan, bytes); }
 
-Answer process_exit(std::uint64_t status) { exit_process(static_cast<std::uint32_t>(status)); }
-
 Answer process_kill(std::uint64_t handle, std::uint64_t status) {
+    if (handle == abi::no_handle) exit_process(static_cast<std::uint32_t>(status));
     const auto process = TRY(current_process().handles().find<Process>(handle, abi::right_control));
     process->end(static_cast<std::uint32_t>(status));
     return std::uint64_t{0};
-}
-
-Answer process_wait(std::uint64_t handle) {
-    const auto process = TRY(current_process().handles().find<Process>(handle, abi::right_inspect));
-    if (process.get() == &current_process()) return Error::invalid_argument;
-    return process->wait();
 }
 
 Answer process_info(std::uint64_t handle, std::uint64_t address, std::uint64_t bytes) {

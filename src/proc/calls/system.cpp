@@ -50,8 +50,9 @@ Answer console_read(std::uint64_t handle, std::uint64_t address, std::uint64_t b
     return taken;
 }
 
-Answer memory_info(std::uint64_t address, std::uint64_t bytes) {
-    if constexpr (vm::validates) validate_spaces();
+namespace {
+
+abi::MemoryInfo memory_info() {
     using enum vm::FrameKind;
     const vm::FrameStatistics frames = vm::frame_statistics();
     const auto pages = [&](vm::FrameKind kind) {
@@ -67,11 +68,15 @@ Answer memory_info(std::uint64_t address, std::uint64_t bytes) {
     info.cache = kibibytes(pages(cache));
     info.committed = kibibytes(vm::committed().value);
     info.commit_limit = kibibytes(vm::commit_limit().value);
-    return copy_out_versioned(address, bytes, info);
+    return info;
 }
 
+} // namespace
+
 Answer machine_info(std::uint64_t address, std::uint64_t bytes) {
-    return copy_out_versioned(address, bytes, abi::MachineInfo{.processors = processor_count()});
+    if constexpr (vm::validates) validate_spaces();
+    const abi::MachineInfo info{.processors = processor_count(), .memory = memory_info()};
+    return copy_out_versioned(address, bytes, info);
 }
 
 Answer clock() { return port::now(); }

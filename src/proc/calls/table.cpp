@@ -13,12 +13,12 @@ template <auto call, typename Type>
 struct Adapter;
 /// Arguments stand in registers, so leaving some out makes this a jump.
 template <auto call, typename... Arguments>
-struct Adapter<call, calls::Answer(Arguments...)> {
-    static std::int64_t enter(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d,
-                              std::uint64_t e, std::uint64_t f) {
+struct Adapter<call, Answer(Arguments...)> {
+    static Answer enter(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d,
+                        std::uint64_t e, std::uint64_t f) {
         const std::uint64_t all[] = {a, b, c, d, e, f};
         return [&]<std::size_t... index>(std::index_sequence<index...>) {
-            return call(all[index]...).value;
+            return call(all[index]...);
         }(std::make_index_sequence<sizeof...(Arguments)>{});
     }
 };

@@ -40,18 +40,11 @@ Answer thread_create(std::uint64_t entry, std::uint64_t stack, std::uint64_t arg
 
 Answer thread_exit(std::uint64_t code) { exit_thread(static_cast<std::uint32_t>(code)); }
 
-Answer thread_join(std::uint64_t handle) {
-    const auto thread = TRY(current_process().handles().find<Thread>(handle, abi::right_inspect));
-    if (thread.get() == &port::current_thread()) return Error::invalid_argument;
-    return thread->process()->join(*thread);
-}
-
-Answer thread_yield() {
+Answer thread_sleep(std::uint64_t nanoseconds) {
+    if (nanoseconds != 0) return sleep(nanoseconds);
     yield();
     return std::uint64_t{0};
 }
-
-Answer thread_sleep(std::uint64_t nanoseconds) { return sleep(nanoseconds); }
 
 Answer thread_priority(std::uint64_t handle, std::uint64_t priority) {
     if (priority >= abi::priority_count) return Error::invalid_argument;
