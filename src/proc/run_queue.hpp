@@ -18,6 +18,10 @@ public:
     /// The highest priority that is ready, or -1.
     int highest() const { return static_cast<int>(std::bit_width(ready())) - 1; }
 
+    /// Whether the highest that is ready is this one / is above it.
+    bool highest_is(unsigned priority) const { return ready() >> priority == 1; }
+    bool has_above(unsigned priority) const { return ready() >> priority > 1; }
+
     void push_back(Thread& thread) { queue_for(thread).push_back(thread); }
     void push_front(Thread& thread) { queue_for(thread).push_front(thread); }
     /// Whether the thread is queued here, not in another CPU's.
@@ -50,12 +54,16 @@ public:
         }
         return nullptr;
     }
-    /// The first of the threads that are as urgent as this one, which takes its place behind them.
-    /// Precondition: there is one.
+    /// The first of the threads that are as urgent as this one, which takes its place behind them:
+    /// so what is ready stays the same. Precondition: there is one.
     Thread* rotate(Thread& thread) {
-        Thread* first = queue(thread.priority).pop_front();
+        const std::uint8_t priority = thread.priority;
+        Queue& equals = queue(priority);
+        Thread* first = equals.pop_front();
         if (first != nullptr) first->queued_in = nullptr;
-        push_back(thread);
+        thread.queued_in = this;
+        thread.queued_priority = priority;
+        equals.push_back(thread);
         return first;
     }
 

@@ -9,7 +9,7 @@ namespace proc {
 namespace {
 
 /// Puts the running thread back into the queue and runs the next one, if there is one as urgent.
-[[gnu::always_inline]] inline void give_way(Processor& cpu, Thread& self, bool slice_over) {
+void give_way(Processor& cpu, Thread& self, bool slice_over) {
     Thread* next = nullptr;
     bool contended = true;
     {
@@ -105,7 +105,20 @@ bool wake(Thread& thread, Error error) {
 
 void yield() {
     Thread& self = port::current_thread();
-    give_way(processors[self.cpu], self, true);
+    Processor& cpu = processors[self.cpu];
+    cpu.lock.lock();
+    if (!cpu.ready.highest_is(self.priority)) [[unlikely]] {
+        cpu.lock.unlock();
+        return give_way(cpu, self, true);
+    }
+    self.state.store(RunState::ready, std::memory_order_relaxed);
+    Thread* const next = cpu.ready.rotate(self);
+    cpu.running = next;
+    cpu.lock.unlock();
+    cpu.give_way = false;
+    cpu.slice_end = port::now() + time_slice;
+    need_alarm(cpu, cpu.slice_end);
+    switch_to(cpu, self, *next);
 }
 
 void scheduling_point() {

@@ -22,10 +22,9 @@ void see_off(Thread& previous, Leaving leaving);
 [[gnu::always_inline]] inline void finish_switch(const Thread& self) {
     Processor& cpu = processors[self.cpu];
     Thread& previous = *cpu.previous;
-    const Leaving leaving = std::exchange(cpu.leaving, Leaving::waits);
     previous.on_cpu.store(false, std::memory_order_release); // it may run elsewhere at once
-    if (leaving != Leaving::waits) [[unlikely]]
-        see_off(previous, leaving);
+    if (cpu.leaving != Leaving::waits) [[unlikely]]
+        see_off(previous, std::exchange(cpu.leaving, Leaving::waits));
     if (processor_count() > 1 && !cpu.ready.empty()) rouse_idle_processor();
     if (self.killed() || self.unsettled) [[unlikely]]
         port::request_user_return_work();
@@ -44,17 +43,18 @@ void see_off(Thread& previous, Leaving leaving);
 /// As make_ready and block, but switches to the claimed thread at once where nothing more urgent is
 /// ready: the rest of the time slice goes with it, and no queue is written.
 [[gnu::always_inline]] inline Result<void> hand_over(Thread& self, Thread& thread) {
-    Processor& cpu = processors[self.cpu];
+    const unsigned number = self.cpu;
+    Processor& cpu = processors[number];
     // Where it ran last it may run, unless that changed.
     const bool allowed =
-        (thread.cpu == self.cpu && !thread.unsettled) || thread.affinity.contains(cpu.number);
+        (thread.cpu == number && !thread.unsettled) || thread.affinity.contains(number);
     if (allowed && !thread.on_cpu.load(std::memory_order_acquire)) [[likely]] {
         cpu.lock.lock();
-        const bool first = cpu.ready.highest() <= int{thread.priority};
+        const bool first = !cpu.ready.has_above(thread.priority);
         if (first) cpu.running = &thread;
         cpu.lock.unlock();
         if (first) [[likely]] {
-            thread.cpu = unsigned{self.cpu};
+            thread.cpu = number;
             switch_to(cpu, self, thread);
             return self.wake_error;
         }

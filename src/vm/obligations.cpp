@@ -20,7 +20,8 @@ namespace {
 /// What a table holds that nobody can reach any more, one entry after the other.
 class Dismantling {
 public:
-    explicit Dismantling(const AddressSpace& space) : space_(space.translations().number) {}
+    explicit Dismantling(const AddressSpace& space)
+        : space_(space.translations().number), root_level_(space.levels()) {}
 
     /// A table with all below it.
     void table(TableDescriptor* table) {
@@ -32,7 +33,11 @@ public:
         } else {
             entries(slots, table->live, table->level);
         }
-        free_table(table);
+        if (table->level == root_level_) {
+            free_root(table);
+        } else {
+            free_table(table);
+        }
     }
     /// Of all of them, in pages.
     std::uint64_t charge() const { return charge_; }
@@ -72,6 +77,7 @@ private:
     }
 
     const std::uint64_t space_;
+    const Level root_level_;
     std::uint64_t charge_ = 0;
     FrameDrop drop_;
 };

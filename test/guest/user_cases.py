@@ -29,6 +29,11 @@ def user_cases(case):
                words="run=selftest spawn; free; selftest spawn; free", memory="256M",
                expect=(r"(?ms)^free (\d+)$.*^free \1$", r"(?ms)^anonymous (\d+)$.*^anonymous \1$"),
                seconds=120)
+    yield case("commands: repair", words="run=repair",
+               expect=(r"(?m)^repair: hole at ([0-9a-f]+)000 by [0-9a-f]+: mapped, and stored again$",
+                       r"(?m)^repair: forbidden at [0-9a-f]+000 by [0-9a-f]+: made writable, and "
+                       r"stored again$",
+                       r"(?m)^repair: illegal instruction by [0-9a-f]+: skipped$"))
     yield case("commands: touch-mem", memory="256M",
                words="run=touch-mem 64; touch-mem 1; touch-mem 100000; touch-mem x", status=35,
                expect=(r"(?m)^touched 16384 pages, 16384 faults$",
@@ -72,8 +77,8 @@ def user_cases(case):
                expect=(r"(?m)^0\n1 \$\?\nsh: nosuch: not found\n127\n", r"(?m)^usage: cat FILE",
                        r"(?m)^2$", r"(?m)^run: exit 1$"))
 
-    helpful = ("help history jobs wait time limit exit ls cat echo ps kill maps free touch-mem fault uptime "
-               "sleep spin sh reboot poweroff").split()
+    helpful = ("help history jobs wait time limit exit ls cat echo ps kill maps free touch-mem fault "
+               "repair uptime sleep spin sh reboot poweroff").split()
     yield case("commands: help of each", words="run=" + "; ".join(f"{n} --help" for n in helpful),
                expect=(*(rf"(?m)^usage: {name} .*\n{name} \w+.*\.$" for name in helpful),
                        r"(?m)^run: exit 0$"))

@@ -186,10 +186,11 @@ void switch_thread(ThreadState& from, ThreadState& to, const vm::AddressSpace& s
     to.running_since = now;
     area.thread = to.thread;
     run_space(area, space);
-    area.kernel_stack = to.stack_top - 8;
+    const std::uint64_t top = to.stack_top;
+    area.kernel_stack = top - 8;
     // Else traps arrive on the area's own stack, always the same.
     if (!area.guarded) [[likely]]
-        area.task_state.rsp[0] = to.stack_top;
+        area.task_state.rsp[0] = top;
     load_runtime(area, to.runtime);
     if (from.vector_state != nullptr && to.vector_state != nullptr && area.fsgsbase) [[likely]] {
         exchange_user_state(from, to);
