@@ -13,6 +13,12 @@ void spawn_while_faulting();
 /// A process ends while its threads fault on all processors.
 void kill_while_faulting();
 
+/// Callers and servers on all processors.
+void calls_everywhere();
+/// Callers are ended in the middle; their servers go on.
+void kill_while_calling();
+
 std::span<const Role> stress_roles();
+std::span<const Role> stress_calls_roles();
 
 } // namespace selftest

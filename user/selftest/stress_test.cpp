@@ -247,6 +247,8 @@ constexpr Test tests[] = {
     {"lost_page_ends", lost_page_ends},
     {"spawn_while_faulting", spawn_while_faulting},
     {"kill_while_faulting", kill_while_faulting},
+    {"calls_everywhere", calls_everywhere},
+    {"kill_while_calling", kill_while_calling},
 };
 
 } // namespace
