@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Threads: creation, the token of a call, what is given back at the end.
+// Threads: creation, the right to answer a call, what is given back at the end.
 #include "proc/thread.hpp"
 
 #include "proc/process.hpp"
