@@ -21,6 +21,7 @@ unsigned cpu() { return 0; }
 void spin_wait() {}
 
 void zero_page(void* page) { std::memset(page, 0, page_size); }
+void zero_pages(void* first, std::uint64_t count) { std::memset(first, 0, count * page_size); }
 void copy_page(void* to, const void* from) { std::memcpy(to, from, page_size); }
 
 // A kernel that isolates its page tables from user mode says yes, and has roots of two pages.

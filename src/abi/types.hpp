@@ -37,6 +37,7 @@ enum MapFlag : std::uint32_t {
     map_guard = 8,     ///< a guard: allocated, never accessible
     map_down = 16,     ///< the highest free range that ends at or below the address (0: the end)
     map_grow = 32,     ///< more of the mapping that ends (with map_down: begins) at the address
+    map_huge = 64,     ///< in pages of 2 MiB, where they fit and there are blocks of that size
 };
 
 /// The states of a run of pages, in the order of their names in `state_names`.

@@ -30,7 +30,8 @@ inline PhysAddr private_frame(Entry entry, Level level) {
 /// into a frame, but each may come to be alone there. Descriptors: see `commit_capacity`.
 inline constexpr std::uint64_t table_charge(Level level) { return level == 1 ? 1 : 2; }
 
-/// Charge of a promised entry by level: its pages, and the tables for all entries below it.
+/// Charge by level of an entry that is a promise or holds frames: its pages, and the tables for all
+/// entries below it.
 inline constexpr auto charge_by_level = [] {
     std::array<std::uint64_t, level_max + 1> charge{0, 1};
     for (Level level = 2; level <= level_max; ++level)
@@ -38,8 +39,8 @@ inline constexpr auto charge_by_level = [] {
     return charge;
 }();
 
-/// Pages charged for an entry of a table at `level`. A promised large entry is charged for the
-/// tables below it too, so that touching it never needs a charge: splitting changes no sum.
+/// Pages charged for an entry of a table at `level`. A large one is charged for the tables below it
+/// too, so that touching what is promised never needs a charge: splitting changes no sum.
 inline std::uint64_t charge_of(Entry entry, Level level) {
     const auto promise = [&] {
         return entry.access().writable() && !entry.intent().noreserve ? charge_by_level[level] : 0;
@@ -47,10 +48,10 @@ inline std::uint64_t charge_of(Entry entry, Level level) {
     if (!entry.present()) {
         const EntryKind kind = entry.kind(level);
         if (kind == EntryKind::lazy) return promise();
-        return kind == EntryKind::parked && !entry.is_shared() ? 1 : 0;
+        return kind == EntryKind::parked && !entry.is_shared() ? charge_by_level[level] : 0;
     }
     if (entry.is_shared() || entry.is_table(level)) return 0;
-    return entry.frame() == zero_frame() ? promise() : level_pages(level);
+    return entry.frame() == zero_frame() ? promise() : charge_by_level[level];
 }
 /// The same for the part that `where` covers of the entry, in the largest blocks that fit.
 std::uint64_t charge_of_part(Entry entry, const Spot& where);

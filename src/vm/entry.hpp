@@ -4,8 +4,10 @@
 // Present (Intel SDM vol. 3A, tables 4-15 to 4-20; 52-58 are ignored by the processor, and 59-62 as
 // long as protection keys are off in CR4, which they always are):
 //
-//   63 62 61 60..58 57        56..55 54..52   51..12 11         10  9      8 7    6 5 4   3   2 1 0
-//   XD 0  0  access noreserve origin ceiling  frame  soft-dirty cow shared G PS/0 D A PCD PWT U W 1
+//   63 62 61   60..58 57        56..55 54..52   51..12 11         10  9      8 7  6 5 4   3   2 1 0
+//   XD 0  huge access noreserve origin ceiling  frame  soft-dirty cow shared G PS D A PCD PWT U W 1
+//
+// PS is the page size above level 1; in a page table bit 7 is the PAT bit, and 0 here.
 //
 // Access is what was granted. W and XD are what the processor is told of it: a frame that has other
 // users is not written, whatever was granted. Where the processor has no no-execute pages XD is
@@ -14,8 +16,8 @@
 // Not present (DESIGN: never zero unless empty; 35..51 ones, against L1TF; 5..8 zero, since some
 // processors write them):
 //
-//   63 62 61 60..58  57       56..55 54..52  51......35 34......12 11 10  9      8..5 4 3..1  0
-//   0  0  0  access  noreserve origin ceiling 1 ... 1    id         0  cow shared 0    0 state 0
+//   63 62 61   60..58 57        56..55 54..52  51......35 34......12 11 10  9      8..5 4 3..1  0
+//   0  0  huge access noreserve origin ceiling 1 ... 1    id         0  cow shared 0    0 state 0
 //
 // Parked keeps a frame: bits 12..51 hold the complement of its address.
 #pragma once
@@ -63,7 +65,8 @@ public:
     static constexpr Entry callback(Id id, Access access, Intent intent) {
         return not_present(state_callback, id, access, intent, 0);
     }
-    /// Touched memory without rights. Precondition: `frame` page-aligned, below 2^52.
+    /// Touched memory without rights. Precondition: `frame` aligned to the level's size, below
+    /// 2^52.
     static constexpr Entry parked(PhysAddr frame, Intent intent, bool is_shared, bool is_cow) {
         return Entry{(state_parked << state_shift) | (~frame.value & frame_mask) |
                      intent_bits(intent) | (is_shared ? bit_shared : 0) | (is_cow ? bit_cow : 0)};
@@ -112,8 +115,11 @@ public:
     constexpr PhysAddr frame() const { return PhysAddr{bits_ & frame_mask}; }
     constexpr Intent intent() const {
         return {Ceiling::from_bits(static_cast<unsigned>(bits_ >> ceiling_shift)),
-                static_cast<Origin>((bits_ >> origin_shift) & 3), (bits_ & bit_noreserve) != 0};
+                static_cast<Origin>((bits_ >> origin_shift) & 3), (bits_ & bit_noreserve) != 0,
+                is_huge()};
     }
+    /// Intent::huge.
+    constexpr bool is_huge() const { return (bits_ & bit_huge) != 0; }
     /// Rights as granted, of a leaf or a not-present entry; none for empty, parked and tables.
     constexpr Access access() const {
         return Access{static_cast<unsigned>((bits_ >> access_shift) & 7)};
@@ -145,6 +151,28 @@ public:
     /// What this one says, about the other's frame, with its accessed and dirty bits.
     constexpr Entry about_page_of(Entry other) const {
         return Entry{(bits_ & ~page_bits_mask) | (other.bits_ & page_bits_mask)};
+    }
+    /// Of a leaf or a parked entry of level 2: what entry `index` of a page table in its place
+    /// says.
+    constexpr Entry page_of_block(unsigned index) const {
+        const std::uint64_t offset = std::uint64_t{index} << page_bits;
+        if (!present()) return Entry{bits_ - offset}; // the complement of the address
+        const bool pat = (bits_ & bit_large_pat) != 0;
+        return Entry{(bits_ & ~(bit_large_pat | bit_page_size)) + offset + (pat ? bit_pat : 0)};
+    }
+    /// Of the first page of a page table: what an entry of level 2 in the table's place says.
+    constexpr Entry block_of_page() const {
+        if (!present()) return *this;
+        const bool pat = (bits_ & bit_pat) != 0;
+        return Entry{(bits_ & ~bit_pat) | bit_page_size | (pat ? bit_large_pat : 0)};
+    }
+    /// Of two entries of a page table that hold frames: whether this one says about the page
+    /// `pages` further on what the other says about its own.
+    constexpr bool goes_on_from(Entry other, unsigned pages) const {
+        constexpr std::uint64_t used = bit_accessed | bit_dirty;
+        const std::uint64_t offset = std::uint64_t{pages} << page_bits;
+        const std::uint64_t wanted = other.present() ? other.bits_ + offset : other.bits_ - offset;
+        return ((bits_ ^ wanted) & ~used) == 0;
     }
     /// "Don't free me".
     constexpr bool is_shared() const { return (bits_ & bit_shared) != 0; }
@@ -184,6 +212,8 @@ private:
     static constexpr std::uint64_t bit_accessed = 1ULL << 5;
     static constexpr std::uint64_t bit_dirty = 1ULL << 6;
     static constexpr std::uint64_t bit_page_size = 1ULL << 7;
+    static constexpr std::uint64_t bit_pat = 1ULL << 7; ///< level 1
+    static constexpr std::uint64_t bit_large_pat = 1ULL << 12;
     static constexpr std::uint64_t bit_global = 1ULL << 8;
     static constexpr std::uint64_t bit_shared = 1ULL << 9;
     static constexpr std::uint64_t bit_cow = 1ULL << 10;
@@ -191,6 +221,7 @@ private:
     static constexpr std::uint64_t bit_noreserve = 1ULL << 57;
     static constexpr std::uint64_t bit_executable = std::uint64_t{abi::access_execute}
                                                     << access_shift;
+    static constexpr std::uint64_t bit_huge = 1ULL << 61;
     static constexpr std::uint64_t bit_execute_disable = 1ULL << 63;
     static constexpr std::uint64_t frame_mask = ((1ULL << 52) - 1) & ~(page_size - 1);
     /// What differs between neighbouring pages of a range that was mapped as one.
@@ -215,7 +246,7 @@ private:
     static constexpr std::uint64_t intent_bits(Intent intent) {
         return (std::uint64_t{intent.ceiling.bits()} << ceiling_shift) |
                (static_cast<std::uint64_t>(intent.origin) << origin_shift) |
-               (intent.noreserve ? bit_noreserve : 0);
+               (intent.noreserve ? bit_noreserve : 0) | (intent.huge ? bit_huge : 0);
     }
     static constexpr std::uint64_t access_bits(Access access) {
         return std::uint64_t{access.bits()} << access_shift;

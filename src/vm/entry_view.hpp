@@ -32,6 +32,9 @@ constexpr unsigned level_index(VirtAddr address, Level level) {
 }
 /// The highest level at which a leaf may stand: 1 GiB pages.
 inline constexpr Level leaf_level_max = 3;
+/// The level of the large pages that memory of a process's own may have: blocks of 2 MiB.
+inline constexpr Level block_level = 2;
+inline constexpr unsigned block_order = level_bits;
 
 /// How a leaf is cached; the values are the PWT and PCD bits, with PAT entry 1 set to
 /// write-combining at boot (SDM 11.12). The PAT bit itself is never set.
@@ -49,6 +52,7 @@ struct Intent {
     Ceiling ceiling{};
     Origin origin = Origin::anonymous;
     bool noreserve = false;
+    bool huge = false; ///< in pages of 2 MiB where there is room for a whole one
     constexpr bool operator==(const Intent&) const = default;
 };
 

@@ -210,6 +210,30 @@ void free_frame(PhysAddr address) {
     cpu.count = cpu.count + 1;
 }
 
+void split_frames(PhysAddr first, unsigned order) {
+    Frame* const block = &frame_record(first);
+    require(block->kind > FrameKind::free && block->order == order, "splitting what is no block");
+    const std::uint32_t users = block->references.load(std::memory_order_relaxed);
+    for (std::uint64_t at = 0; at < 1ULL << order; ++at) {
+        block[at].references.store(users, std::memory_order_relaxed);
+        block[at].kind = block->kind;
+        block[at].order = 0;
+    }
+}
+
+void join_frames(PhysAddr first, unsigned order) {
+    Frame* const block = &frame_record(first);
+    for (std::uint64_t at = 0; at < 1ULL << order; ++at) {
+        require(block[at].is_single(block->kind) &&
+                    block[at].references.load(std::memory_order_acquire) == 1,
+                "joining frames that have other users");
+        if (at == 0) continue;
+        block[at].kind = FrameKind::free;
+        block[at].order = no_order;
+    }
+    block->order = static_cast<std::uint8_t>(order);
+}
+
 void release_frame(PhysAddr frame) {
     Frame& record = frame_record(frame);
     if (record.references.fetch_sub(1, std::memory_order_acq_rel) == 1)

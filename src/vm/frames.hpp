@@ -64,6 +64,11 @@ Result<PhysAddr> allocate_zeroed_frame(FrameKind kind);
 /// Gives back what allocate_frames gave.
 void free_frames(PhysAddr first, unsigned order);
 void free_frame(PhysAddr frame);
+/// Makes an allocated block one of single frames, each with the users that the block had; each is
+/// given back by itself from then on.
+void split_frames(PhysAddr first, unsigned order);
+/// The way back: 2^order single frames, aligned to their size, that have no user but the caller.
+void join_frames(PhysAddr first, unsigned order);
 /// Drops one reference; frees the frame when it was the last.
 void release_frame(PhysAddr frame);
 

@@ -7,9 +7,9 @@ namespace vm {
 namespace {
 
 /// Where nothing is asked for, large mappings start where large entries can.
-constexpr std::uint64_t natural_alignment(PageCount pages) {
+constexpr std::uint64_t natural_alignment(PageCount pages, bool huge) {
     if (pages.value >= level_pages(3)) return level_size(3);
-    return pages.value >= level_pages(2) ? level_size(2) : page_size;
+    return huge || pages.value >= level_pages(2) ? level_size(2) : page_size;
 }
 
 constexpr auto always = [](Entry) { return true; };
@@ -46,14 +46,14 @@ Result<void> AddressSpace::place(VirtRange range, Entry entry, bool replace) {
 Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     if (request.pages.value == 0 || request.pages > range_.pages()) return Error::invalid_argument;
     const std::uint64_t alignment =
-        request.alignment == 0 ? natural_alignment(request.pages) : request.alignment;
+        request.alignment == 0 ? natural_alignment(request.pages, request.huge) : request.alignment;
     if (alignment < page_size || !is_power_of_two(alignment)) return Error::invalid_argument;
     if (!request.ceiling.allows(request.access)) return Error::not_permitted;
-    const Entry entry =
-        request.guard
-            ? Entry::callback(callback_guard, Access::none(),
-                              {Ceiling::none(), Origin::callback, true})
-            : Entry::lazy(request.access, {request.ceiling, Origin::anonymous, request.noreserve});
+    const Entry entry = request.guard
+                            ? Entry::callback(callback_guard, Access::none(),
+                                              {Ceiling::none(), Origin::callback, true})
+                            : Entry::lazy(request.access, {request.ceiling, Origin::anonymous,
+                                                           request.noreserve, request.huge});
 
     if (request.placement == Placement::fixed || request.placement == Placement::replace) {
         const VirtRange range{request.address, request.address + request.pages.bytes()};
@@ -89,7 +89,9 @@ Result<VirtAddr> AddressSpace::map_window(const WindowRequest& request) {
 Result<void> AddressSpace::place_window(const WindowRequest& request, VirtAddr at) {
     const VirtRange range{at, at + request.pages.bytes()};
     TRY(check(range));
-    Transaction transaction(*this, range, Detach::yes);
+    // Its frames may lie anywhere, so its leaves are of 4 KiB: in tables, which stay where they
+    // are.
+    Transaction transaction(*this, range);
     if (request.placement != Placement::replace) TRY(transaction.look(must_be_hole));
     const LeafOptions options{.intent = {Ceiling::of(request.access), Origin::window, true},
                               .type = request.type,

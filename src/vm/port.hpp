@@ -30,6 +30,8 @@ void spin_wait();
 
 /// Fills one page at `page` (page-aligned, in the direct map) with zeros.
 void zero_page(void* page);
+/// The same for `count` pages in a row.
+void zero_pages(void* first, std::uint64_t count);
 /// Copies one page; both page-aligned, in the direct map.
 void copy_page(void* to, const void* from);
 

@@ -11,11 +11,11 @@ struct Page {
     PhysAddr frame;
     MemoryType type;
 
-    Entry with_access(Entry entry, Access access, bool kernel) const {
+    Entry with_access(Entry entry, Level level, Access access, bool kernel) const {
         const Intent intent = entry.intent();
         if (access == Access::none())
             return Entry::parked(frame, intent, entry.is_shared(), entry.is_cow());
-        return Entry::leaf(frame, access, 1,
+        return Entry::leaf(frame, access, level,
                            {.intent = intent,
                             .type = type,
                             .shared = entry.is_shared(),
@@ -25,7 +25,7 @@ struct Page {
     }
 };
 
-/// The entry with other rights. The table's level matters only for leaves.
+/// The entry with other rights. The table's level matters only for those with frames.
 Entry with_access(Entry entry, Level level, Access access, bool kernel) {
     switch (entry.kind(level)) {
     case EntryKind::lazy: return Entry::lazy(access, entry.intent());
@@ -36,9 +36,9 @@ Entry with_access(Entry entry, Level level, Access access, bool kernel) {
         if (entry.access() == access) return entry;
         if (access == Access::none() && !entry.is_shared() && entry.frame() == zero_frame())
             return Entry::lazy(access, entry.intent());
-        return Page{entry.frame(), entry.memory_type()}.with_access(entry, access, kernel);
+        return Page{entry.frame(), entry.memory_type()}.with_access(entry, level, access, kernel);
     case EntryKind::parked:
-        return Page{entry.parked_frame(), MemoryType::write_back}.with_access(entry, access,
+        return Page{entry.parked_frame(), MemoryType::write_back}.with_access(entry, level, access,
                                                                               kernel);
     case EntryKind::empty:
     case EntryKind::table:

@@ -2,8 +2,10 @@
 // resolve: what a fault finds in the map, and what it does about it.
 //
 //   empty ─► hole        lazy ─► read: the frame of zeros; write: a zeroed frame of its own
+//                        huge and lazy, writable ─► 2 MiB of its own: block.cpp
 //   leaf ─► allowed by now: a stale translation, restart;  cow and written: a frame of its own
 //   anything else ─► forbidden
+#include "vm/block.hpp"
 #include "vm/transaction.hpp"
 
 namespace vm {
@@ -42,8 +44,9 @@ private:
 
 } // namespace
 
-Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool force,
+Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch touch,
                                       Located& refused) {
+    const bool force = touch == Touch::populate;
     Transaction transaction(*this, {page, page + page_size});
     const auto [old, level] = transaction.decisive();
     const EntryKind kind = old.kind(level);
@@ -58,6 +61,11 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool fo
     const Access access = old.access();
     if (!force && !permits(access, wanted)) return refuse(Resolution::forbidden);
 
+    if (touch == Touch::any_size && wants_block(old, level)) [[unlikely]] {
+        transaction.leave();
+        return resolve_block(page) ? Resolution::resolved
+                                   : resolve_page(page, wanted, Touch::one_page, refused);
+    }
     const bool leaf = kind == EntryKind::leaf;
     const bool wants_own = force || wanted.write;
     if (leaf && (old.is_shared() || !wants_own || old.hardware_writable()))
@@ -95,14 +103,14 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, bool fo
 Resolution AddressSpace::resolve(VirtAddr address, FaultAccess access, Located& refused) {
     if (address < range_.start || range_.end <= address) return Resolution::hole;
     const VirtAddr page{align_down(address.value, page_size)};
-    return resolve_page(page, access, false, refused);
+    return resolve_page(page, access, Touch::any_size, refused);
 }
 
 Result<void> AddressSpace::populate(VirtRange range) {
     TRY(check(range));
     Located refused{};
     for (VirtAddr page = range.start; page < range.end; page = page + page_size) {
-        switch (resolve_page(page, {}, true, refused)) {
+        switch (resolve_page(page, {}, Touch::populate, refused)) {
         case Resolution::resolved: break;
         case Resolution::hole: return Error::not_mapped;
         case Resolution::forbidden: return Error::not_permitted;
@@ -126,7 +134,7 @@ Result<PhysAddr> AddressSpace::frame_of(VirtAddr address) const {
     const auto [entry, level] = locate(address);
     const std::uint64_t offset = align_down(address.value % level_size(level), page_size);
     if (entry.is_leaf(level)) return entry.frame() + offset;
-    if (entry.kind(level) == EntryKind::parked) return entry.parked_frame();
+    if (entry.kind(level) == EntryKind::parked) return entry.parked_frame() + offset;
     return Error::not_mapped;
 }
 

@@ -29,12 +29,14 @@ inline constexpr Id callback_guard{1};
 struct MapRequest {
     VirtAddr address{};
     PageCount pages{};
-    std::uint64_t alignment = 0; ///< bytes, a power of two; 0: by size (1 GiB, 2 MiB, 4 KiB)
+    /// Bytes, a power of two; 0: by size (1 GiB, 2 MiB, 4 KiB), at least 2 MiB if huge.
+    std::uint64_t alignment = 0;
     Placement placement = Placement::first_fit;
     Access access = Access::read_write();
     Ceiling ceiling = Ceiling::all();
     bool noreserve = false;
     bool guard = false; ///< callback entries that never give access
+    bool huge = false;  ///< in pages of 2 MiB, where they fit and there are blocks of that size
     /// For first_fit: where to look before anywhere else at or above `address`.
     VirtRange arena{};
 };
@@ -100,7 +102,7 @@ public:
     Result<void> protect(VirtRange range, Access access);
     /// Drops the pages and keeps the range. Errors: invalid_argument, not_mapped, no_memory.
     Result<void> discard(VirtRange range);
-    /// Gives every lazy page of the range its own zeroed frame now, whatever the access says.
+    /// Gives every lazy page of the range its own zeroed frame of 4 KiB, whatever the access says.
     /// Errors: as protect. What it made before an error stays.
     Result<void> populate(VirtRange range);
 
@@ -183,8 +185,17 @@ private:
         fold_above(range.end - 1);
     }
     void fold_above(VirtAddr address);
-    /// Makes one page's frame as `access` (or, with `force`, populate) needs it.
-    Resolution resolve_page(VirtAddr page, FaultAccess access, bool force, Located& refused);
+    /// Who needs a page's frame, and what else may come with it.
+    enum class Touch : std::uint8_t {
+        any_size, ///< an access: the page, or the block of 2 MiB in which it lies
+        one_page, ///< an access, after there was no block
+        populate, ///< no access: whatever the rights say
+    };
+    /// Makes one page's frame as the touch needs it.
+    Resolution resolve_page(VirtAddr page, FaultAccess access, Touch touch, Located& refused);
+    /// Gives the huge memory around a page a zeroed block. False if there is none, or none wanted
+    /// any more.
+    bool resolve_block(VirtAddr page);
 
     Plain<PhysAddr> root_{};
     Plain<unsigned> levels_ = 4;

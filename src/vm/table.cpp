@@ -2,6 +2,7 @@
 // Making and freeing tables. Descriptors come 32 to a frame, summaries 2.
 #include "vm/table.hpp"
 
+#include "vm/charge.hpp"
 #include "vm/frame_slab.hpp"
 
 #include <algorithm>
@@ -52,6 +53,20 @@ bool TableDescriptor::holds_only(Entry value, const Slot* slots) {
     }
     base = value;
     differing = 0;
+    return true;
+}
+
+bool TableDescriptor::holds_block(const Slot* slots) {
+    if (frames != table_entries) return false; // so none of them is shared
+    const Entry first = slots[0].load();
+    const PhysAddr start = private_frame(first, 1);
+    if (first.is_cow() || start.value % level_size(block_level) != 0) return false;
+    for (unsigned count = 0; count < table_entries; ++count) {
+        const unsigned index = (witness + count) % table_entries;
+        if (slots[index].load().goes_on_from(first, index)) continue;
+        witness = static_cast<std::uint16_t>(index);
+        return false;
+    }
     return true;
 }
 

@@ -53,7 +53,7 @@ struct alignas(64) TableDescriptor {
     Published<std::uint16_t> live; ///< entries that are not empty
     Plain<std::uint8_t> level = 0;
     Atomic<bool> stale{false}; ///< unlinked: whoever waited for the lock starts again
-    /// All slots hold one value that one entry of the parent could say as well: see `holds_only`.
+    /// One entry of the parent could say what all slots say: see `holds_only`, `holds_block`.
     Published<bool> idle;
     Plain<std::uint16_t> witness = 0;    ///< a slot that last told that the values are not all one
     Published<std::uint32_t> frames;     ///< private frames that its entries hold
@@ -87,9 +87,20 @@ struct alignas(64) TableDescriptor {
         live = table_entries;
         for (Published<std::uint64_t>& word : free) word = 0;
     }
+    /// The same with the pages of a leaf, or of a parked entry, of level 2.
+    void fill_with_pages(Slot* slots, Entry block) {
+        for (unsigned index = 0; index < table_entries; ++index)
+            slots[index].store(block.page_of_block(index));
+        live = table_entries;
+        differing = table_entries;
+        for (Published<std::uint64_t>& word : free) word = 0;
+    }
     /// Whether all slots hold `value`, which one of them was just given. Reads no slot unless all
     /// differ from `base`, and then seldom more than one.
     bool holds_only(Entry value, const Slot* slots);
+    /// Of a page table: whether its pages are those of one aligned block, in their order, which has
+    /// no other user, and alike in all else. Reads few slots as long as they are not.
+    bool holds_block(const Slot* slots);
 };
 static_assert(sizeof(TableDescriptor) == 128);
 

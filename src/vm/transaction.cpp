@@ -63,7 +63,11 @@ bool Transaction::is_hole(Entry entry, Level level) {
 }
 
 Transaction::~Transaction() {
-    if (applied_) return;
+    if (!applied_) leave();
+}
+
+void Transaction::leave() {
+    applied_ = true; // there is nothing more to do
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
     for (TableDescriptor* reserved : reserved_) {
@@ -161,7 +165,7 @@ void Transaction::mirror(const TableRef& root, unsigned first, unsigned last) co
 
 TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) {
     TableDescriptor*& reserved = reserved_[table.level > 2];
-    require(reserved != nullptr && !entry.present(), "splitting without a reserved table");
+    require(reserved != nullptr, "splitting without a reserved table");
     TableDescriptor* const made = std::exchange(reserved, reserved->next);
     made->next = nullptr;
     made->level = static_cast<std::uint8_t>(table.level - 1);
@@ -169,6 +173,14 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     const TableRef child = table_at(made->frame, table.level - 1, table.address_of(index));
     if (entry.empty()) {
         table.descriptor->summary->raise_whole(index); // before a search can find the table
+    } else if (entry.present() || entry.is_parked()) {
+        require(table.level == block_level, "splitting a page of 1 GiB");
+        made->fill_with_pages(child.slots, make_absent(table, index, entry));
+        if (const PhysAddr block = private_frame(entry, table.level); block.value != 0) {
+            split_frames(block, block_order);
+            made->frames = table_entries;
+            table.descriptor->frames = table.descriptor->frames - table_entries;
+        }
     } else {
         made->fill(child.slots, entry);
     }
@@ -198,6 +210,17 @@ void Transaction::unlink(const TableRef& table, unsigned index, Entry old, Entry
     obligations_.own_table(child.descriptor, where.range);
 }
 
+void Transaction::set_idle(const TableRef& table, bool idle, bool huge) {
+    TableDescriptor& descriptor = *table.descriptor;
+    descriptor.idle = idle;
+    if (idle) {
+        keeps_too_many_ |= keep_idle(descriptor, space_.translations_.number) ||
+                           (huge && table.level < block_level);
+    } else {
+        forget_idle(descriptor, space_.translations_.number);
+    }
+}
+
 bool Transaction::folds(const TableRef& child, const Spot& where) const {
     return child.descriptor->idle && !(space_.kernel_ && where.level == space_.levels_) &&
            (where.whole || keeps_too_many_);
@@ -206,6 +229,7 @@ bool Transaction::folds(const TableRef& child, const Spot& where) const {
 void Transaction::fold_below(const TableRef& table, unsigned index, Entry link, const Spot& where) {
     const TableRef child = table.below(link, index);
     const Entry value = child.slots[0].load();
+    if (value.present() || value.is_parked()) return fold_block(table, index, link);
     // The parent's entry is charged for what the table's were, and for the table if that is a
     // promise: then the table leaves its own charge to it.
     kept_ += charge_of(value, table.level) - table_entries * charge_of(value, child.level);

@@ -109,6 +109,9 @@ public:
     /// maps. Instead of `apply`.
     bool fold();
 
+    /// Unlocks and gives back what was reserved, as if it had not been begun. Before `apply`.
+    void leave();
+
     /// Flushes, unlocks, frees what was replaced, and gives back `released` pages of charge and
     /// those of detached tables and all below them.
     void commit(std::uint64_t released = 0, Freeing freeing = Freeing::after_unlock);
@@ -145,13 +148,18 @@ private:
     Result<void> make_tables(const Need& need);
     /// The charge of a table and all below it.
     static std::uint64_t charge_of_table(PhysAddr frame, Level level);
-    /// Links a reserved table, filled with copies of `entry`, in the entry's place.
+    /// Links a reserved table, filled with copies of `entry` or its pages, in the entry's place.
     TableRef split(const TableRef& table, unsigned index, Entry entry);
     void unlink(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
     /// Whether the table below, which was just changed, is to be folded at once.
     bool folds(const TableRef& child, const Spot& where) const;
     /// Replaces the idle table below an entry by what it holds.
     void fold_below(const TableRef& table, unsigned index, Entry link, const Spot& where);
+    /// The same for a table of a block's pages: they become one.
+    void fold_block(const TableRef& table, unsigned index, Entry link);
+    /// Takes a large leaf from the processors before its page size changes; gives it as they left
+    /// it.
+    Entry make_absent(const TableRef& table, unsigned index, Entry leaf);
     /// After changes in entries [first, last] of a table, or below them. `changed`: the one that
     /// was stored last in the table itself, table_entries if none was.
     void finish(const TableRef& table, unsigned first, unsigned last, unsigned changed);
@@ -163,6 +171,9 @@ private:
     void mirror(const TableRef& root, unsigned first, unsigned last) const;
     /// Notes whether the table is idle, and counts it.
     void note_idle(const TableRef& table, Entry latest);
+    void set_idle(const TableRef& table, bool idle, bool huge);
+    /// The same for a page table with huge memory, after any change: its pages may be one.
+    void note_block(const TableRef& table);
     void lock_top();
     /// Calls visit(TableRef, VirtRange) for the tables right below `table` within the range.
     template <typename Visit>
@@ -176,8 +187,9 @@ private:
     TableRef top_{};
     Level leaf_level_ = level_max;
     bool applied_ = false;
-    bool freed_ = false;          ///< an entry became empty
-    bool keeps_too_many_ = false; ///< a table became idle, and this CPU has left a few already
+    bool freed_ = false; ///< an entry became empty
+    /// A table became idle, and this CPU has left a few already, or large pages come of it.
+    bool keeps_too_many_ = false;
     /// Chained through `next`: [0] for level 1, [1] for those above, which have summaries.
     TableDescriptor* reserved_[2] = {};
     std::uint64_t charged_ = 0; ///< to be given back if nothing is applied
@@ -211,11 +223,12 @@ inline void Transaction::put(const TableRef& table, unsigned index, Entry old, E
     const PhysAddr after = private_frame(now, where.level);
     if (before != after) {
         std::uint32_t frames = table.descriptor->frames;
+        const auto pages = static_cast<std::uint32_t>(level_pages(where.level));
         if (before.value != 0) {
             obligations_.own_frame(before);
-            --frames;
+            frames -= pages;
         }
-        if (after.value != 0) ++frames;
+        if (after.value != 0) frames += pages;
         table.descriptor->frames = frames;
     }
     table.descriptor->count(index, old, now);
@@ -226,13 +239,7 @@ inline void Transaction::note_idle(const TableRef& table, Entry latest) {
     TableDescriptor& descriptor = *table.descriptor;
     const bool idle =
         !latest.present() && !latest.is_parked() && descriptor.holds_only(latest, table.slots);
-    if (idle == descriptor.idle) return;
-    descriptor.idle = idle;
-    if (idle) {
-        keeps_too_many_ |= keep_idle(descriptor, space_.translations_.number);
-    } else {
-        forget_idle(descriptor, space_.translations_.number);
-    }
+    if (idle != descriptor.idle) set_idle(table, idle, latest.is_huge());
 }
 
 inline void Transaction::finish(const TableRef& table, unsigned first, unsigned last,
@@ -286,11 +293,12 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
 template <typename Change>
 void Transaction::apply_to_pages(const TableRef& table, VirtRange range, Change& change) {
     unsigned index = table.index_of(range.start);
+    Entry entry;
     unsigned changed = table_entries;
     VirtRange narrowed{range.start, range.start};
     for (VirtAddr page = range.start; page < range.end; page = page + page_size, ++index) {
         const Spot where{1, {page, page + page_size}, true};
-        const Entry entry = table.slots[index].load();
+        entry = table.slots[index].load();
         const Entry now = change(entry, where);
         if (now == entry) continue;
         if (entry.has_page_of(now)) { // other rights: nothing to count
@@ -306,6 +314,9 @@ void Transaction::apply_to_pages(const TableRef& table, VirtRange range, Change&
     }
     if (!narrowed.empty()) obligations_.owe(narrowed);
     if (changed < table_entries) note_idle(table, table.slots[changed].load());
+    // The pages of a block were all huge before, whatever the change was.
+    if (entry.is_huge()) [[unlikely]]
+        note_block(table);
 }
 
 template <typename Splits, typename Change>

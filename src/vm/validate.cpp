@@ -40,13 +40,18 @@ struct FreeRuns {
 /// Whether one entry could stand for the table is to be known at any time.
 void examine_idleness(const TableRef& table, Truth& truth) {
     const Entry first = table.slots[0].load();
-    bool idle = !first.present() && !first.is_parked();
+    bool alike = !first.present() && !first.is_parked();
+    const PhysAddr frame = table.level == 1 ? private_frame(first, 1) : PhysAddr{};
+    bool block = first.is_huge() && frame.value != 0 && !first.is_cow() &&
+                 frame.value % level_size(block_level) == 0;
     unsigned differing = 0;
     for (unsigned index = 0; index < table_entries; ++index) {
         const Entry entry = table.slots[index].load();
-        if (entry != first) idle = false;
+        if (entry != first) alike = false;
+        if (!entry.goes_on_from(first, index)) block = false;
         if (entry != table.descriptor->base) ++differing;
     }
+    const bool idle = alike || block;
     if (idle) ++truth.reclaimable;
     if (idle != table.descriptor->idle) truth.problem = "an idle table is not known as such";
     if (differing != table.descriptor->differing) truth.problem = "differing slots are miscounted";
@@ -94,7 +99,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
     if (descriptor.lock.locked()) truth.problem = "a table is locked";
     FreeRuns runs;
     unsigned live = 0;
-    unsigned frames = 0;
+    std::uint64_t frames = 0;
     for (unsigned index = 0; index < table_entries; ++index) {
         const VirtAddr start = table.address_of(index);
         const std::uint64_t pages = level_pages(table.level);
@@ -118,7 +123,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
                 truth.problem = "a table promises less than one below it";
         } else {
             truth.charge += charge_of(entry, table.level);
-            if (private_frame(entry, table.level).value != 0) ++frames;
+            if (private_frame(entry, table.level).value != 0) frames += pages;
             runs.append(FreeRuns::uniform(pages, entry.empty()));
         }
     }

@@ -40,6 +40,17 @@ def user_cases(case):
                        r"(?m)^touched 256 pages, 256 faults$",
                        r"(?m)^touch-mem: 100000 MiB: out of memory$",
                        r"(?m)^touch-mem: x: not a number of MiB above 0$"))
+    yield case("commands: touch-mem --huge", memory="256M", status=35,
+               words="run=touch-mem --huge 64; free; touch-mem --huge 64; free; touch-mem --huge 1; "
+                     "limit memory 64M touch-mem --huge 60; limit memory 20M touch-mem --huge 64; "
+                     "touch-mem --large 1; touch-mem --huge 0",
+               expect=(r"(?m)^touched 16384 pages, 32 faults, 32 pages of 2 MiB$",
+                       r"(?m)^touched 256 pages, 256 faults, 0 pages of 2 MiB$",
+                       r"(?m)^touched 15360 pages, 30 faults, 30 pages of 2 MiB$",
+                       r"(?m)^touch-mem: 64 MiB: limit reached \(20480 KiB\)$",
+                       r"(?m)^touch-mem: --large: no such option$",
+                       r"(?m)^touch-mem: 0: not a number of MiB above 0$",
+                       r"(?ms)^free (\d+)$.*^free \1$", r"(?ms)^anonymous (\d+)$.*^anonymous \1$"))
     limit = r"limit: {} is more than the \d+ {} that there are to give"
     yield case("commands: limit", status=35,
                words="run=limit; limit memory 16M limit; limit memory 16M touch-mem 64; "
@@ -70,7 +81,7 @@ def user_cases(case):
                        r"(?m)^ls: nothing: not found$", r"(?m)^cat: bin: not a file$"))
     yield case("commands: ps, help, uptime", words="run=spin & ps; help; uptime",
                expect=(r"(?m)^ +1 +0 .* running init$", r"(?m)^ +2 +1 .* running sh$",
-                       r"(?m)^ +\d+ +2 .* running spin$", r"(?m)^touch-mem MIB  +maps and touches",
+                       r"(?m)^ +\d+ +2 .* running spin$", r"(?m)^touch-mem \[--huge\] MIB  +maps and touches",
                        r"(?m)^up 0:0\d:\d\d\.\d{3}$"))
     yield case("commands: status", status=35,
                words="run=true; echo $?; false; echo $? '$?'; nosuch; echo $?; cat; echo $?",

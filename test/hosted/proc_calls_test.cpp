@@ -39,7 +39,10 @@ TEST_CASE("proc: the map's calls") {
         CHECK(map(0, 100, 3, 0).error == Error::invalid_argument);
         CHECK(map(0, page_size, 6, 0).error == Error::not_permitted);
         CHECK(map(0, page_size, 9, 0).error == Error::invalid_argument);
-        CHECK(map(0, page_size, 3, 64).error == Error::invalid_argument);
+        CHECK(map(0, page_size, 3, 128).error == Error::invalid_argument);
+        for (const std::uint64_t other : {abi::map_guard, abi::map_grow})
+            CHECK(map(0, page_size, 3, abi::map_huge | other).error == Error::invalid_argument);
+        CHECK(map(0, page_size, 3, abi::map_huge).value % (2U << 20) == 0);
         CHECK(map(0, page_size, 3, 0, 3).error == Error::invalid_argument);
         CHECK(map(0, 1ULL << 46, 3, 0).error == Error::no_memory);
         CHECK(map(0, 1ULL << 40, 3, abi::map_noreserve).ok());

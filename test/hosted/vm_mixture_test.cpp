@@ -33,7 +33,10 @@ enum class State {
     written_read_only,
     parked,
     guard,
-    window
+    window,
+    blocks,
+    blocks_read_only,
+    blocks_parked
 };
 constexpr State all_states[] = {
     State::hole,  State::lazy,    State::reserved,          State::read_only,
@@ -73,8 +76,10 @@ struct Site {
                        .placement = Placement::fixed,
                        .access = state == State::read_only ? Access::read() : Access::read_write(),
                        .noreserve = state == State::reserved,
-                       .guard = state == State::guard})
+                       .guard = state == State::guard,
+                       .huge = state >= State::blocks})
                 .ok());
+        if (state >= State::blocks) return make_blocks(state, range);
         const bool written =
             state == State::written || state == State::written_read_only || state == State::parked;
         for (VirtAddr page = range.start; page < range.end && bytes < mib;
@@ -85,6 +90,14 @@ struct Site {
         }
         if (state == State::written_read_only) REQUIRE(space->protect(range, Access::read()).ok());
         if (state == State::parked) REQUIRE(space->protect(range, Access::none()).ok());
+    }
+    void make_blocks(State state, VirtRange range) {
+        for (VirtAddr page = range.start; page < range.end; page = page + 2 * mib) {
+            REQUIRE(machine.write_word(*space, page, page.value) == Resolution::resolved);
+            REQUIRE((*space).locate(page).level == block_level);
+        }
+        if (state == State::blocks_read_only) REQUIRE(space->protect(range, Access::read()).ok());
+        if (state == State::blocks_parked) REQUIRE(space->protect(range, Access::none()).ok());
     }
     Page see(std::uint64_t page) const {
         const auto [entry, level] = (*space).locate(VirtAddr{page});
@@ -248,6 +261,23 @@ TEST_CASE("the same over large entries, at the borders of directories") {
             for (const Act& act : acts()) {
                 for (const Extent extent : extents)
                     try_one(machine, left, right, act, extent, 1536, 8 * gib);
+            }
+        }
+    }
+}
+
+TEST_CASE("the same over pages of 2 MiB, whose parts change") {
+    Machine machine({.commit_limit = {1ULL << 40}});
+    constexpr State states[] = {State::hole,         State::lazy,   State::reserved,
+                                State::guard,        State::blocks, State::blocks_read_only,
+                                State::blocks_parked};
+    constexpr Extent parts[] = {{4, 4}, {4, 0}, {0, 512}};
+    for (const State left : states) {
+        for (const State right : states) {
+            if (left < State::blocks && right < State::blocks) continue;
+            for (const Act& act : acts()) {
+                for (const Extent extent : parts)
+                    try_one(machine, left, right, act, extent, 512, 8 * gib);
             }
         }
     }

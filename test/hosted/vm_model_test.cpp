@@ -53,7 +53,8 @@ std::uint64_t word_of(std::uint64_t seed, unsigned index) {
 class Trial {
 public:
     explicit Trial(std::uint64_t seed, bool mirrored_roots = false, bool no_execute = true)
-        : random_(seed), machine_({.zones = MachineOptions::small_zones(),
+        : random_(seed), machine_({.zones = {{PhysAddr{0x100000}, PhysAddr{0xa00000}},
+                                             {PhysAddr{0x100000000}, PhysAddr{0x100200000}}},
                                    .processor = {.no_execute = no_execute, .smep = no_execute},
                                    .mirrored_roots = mirrored_roots,
                                    .commit_limit = PageCount{1ULL << 40}}) {}
@@ -110,7 +111,7 @@ private:
     }
 
     void one() {
-        switch (random_() % 16) {
+        switch (random_() % 18) {
         case 0:
         case 1: map(Placement::fixed); break;
         case 2: map(Placement::replace); break;
@@ -124,6 +125,8 @@ private:
         case 10: nearest(); break;
         case 11: map_last_fit(); break;
         case 12: grow(); break;
+        case 13: map_block(); break;
+        case 14: touch_block(); break;
         default: touch_some(); break;
         }
     }
@@ -135,9 +138,10 @@ private:
             chance(3) ? Ceiling::from_bits(static_cast<unsigned>(random_())) : Ceiling::all();
         const bool noreserve = chance(2);
         const bool guard = chance(8);
+        const bool huge = !guard && chance(2);
         note("map " + words(access) + " ceiling " + std::to_string(ceiling.bits()) +
                  (placement == Placement::fixed ? " fixed" : " replace") +
-                 (noreserve ? " noreserve" : "") + (guard ? " guard" : ""),
+                 (noreserve ? " noreserve" : "") + (guard ? " guard" : "") + (huge ? " huge" : ""),
              part);
         const auto result = space_->map({.address = model_.range(part).start,
                                          .pages = {model_.pages(part)},
@@ -145,15 +149,69 @@ private:
                                          .access = access,
                                          .ceiling = ceiling,
                                          .noreserve = noreserve,
-                                         .guard = guard});
+                                         .guard = guard,
+                                         .huge = huge});
         if (!ceiling.allows(access)) {
             require(!result.ok(), "a mapping beyond its ceiling");
         } else if (placement == Placement::fixed && model_.any_mapped(part)) {
             require(!result.ok() && result.error() == Error::already_mapped, "not already_mapped");
         } else {
             require(result.ok() && *result == model_.range(part).start, "map failed");
-            model_.map(part, access, ceiling, noreserve, guard);
+            model_.map(part, access, ceiling, noreserve, guard, huge);
         }
+    }
+
+    /// The cells of a block of 2 MiB that has single pages.
+    Part some_block() {
+        const std::uint64_t size = page_size << block_order;
+        for (;;) {
+            const std::uint64_t start = align_down(model_.cell(some_page()).start, size);
+            if (const auto part = model_.part(start, start + size)) return *part;
+        }
+    }
+
+    void map_block() {
+        const Part part = some_block();
+        const bool noreserve = chance(2);
+        note(noreserve ? "map a block, noreserve" : "map a block", part);
+        require(space_
+                    ->map({.address = model_.range(part).start,
+                           .pages = {model_.pages(part)},
+                           .placement = Placement::replace,
+                           .noreserve = noreserve,
+                           .huge = true})
+                    .ok(),
+                "map failed");
+        model_.map(part, Access::read_write(), Ceiling::all(), noreserve, false, true);
+        touch_one_of(part);
+    }
+
+    /// Brings a block nearer to being one page, and touches it.
+    void touch_block() {
+        const Part part = some_block();
+        const bool whole = !model_.any_hole(part) && model_.allows(part, Access::read_write());
+        if (whole && chance(2)) {
+            note("protect and perhaps discard a block", part);
+            require(space_->protect(model_.range(part), Access::read_write()).ok(), "protect");
+            model_.protect(part, Access::read_write());
+            if (chance(2)) {
+                require(space_->discard(model_.range(part)).ok(), "discard");
+                model_.discard(part);
+            }
+        }
+        touch_one_of(part);
+    }
+
+    void touch_one_of(Part part) {
+        const std::size_t first = part.first + random_() % (part.last - part.first);
+        for (std::size_t index = first; index < part.last; ++index)
+            if (model_.cell(index).single()) return touch(index);
+    }
+
+    static bool block_is_free() {
+        const auto block = allocate_frames(FrameKind::anonymous, block_order);
+        if (block) free_frames(*block, block_order);
+        return block.ok();
     }
 
     void map_first_fit() {
@@ -278,6 +336,8 @@ private:
         note(write ? "write" : execute ? "execute" : "read", {index, index + 1});
         // Without no-execute pages a fetch is as good as a read.
         const bool fetch = execute && machine_.options().processor.no_execute;
+        const auto block = model_.block(index);
+        const bool large = block && block_is_free();
         const Resolution expected = model_.touch(index, write, fetch);
         const std::uint64_t seed = random_() | 1;
         Resolution result{};
@@ -290,6 +350,11 @@ private:
             for (const unsigned word : written_words)
                 result = machine_.write_word(*space_, address + word * 8, word_of(seed, word));
         require(result == expected, "another resolution");
+        if (large && expected == Resolution::resolved) {
+            for (std::size_t at = block->first; at < block->last; ++at)
+                model_.cell(at).content = Content::own;
+            require(space_->locate(address).level == block_level, "not a large page");
+        }
         if (write && expected == Resolution::resolved) cell.seed = seed;
     }
 
@@ -356,9 +421,30 @@ private:
     void check_structure() {
         const std::string faults = shim::faults_of(machine_, *space_);
         require(faults.empty(), faults);
+        check_folded();
         if (!chance(4)) return;
         settle_promises(*space_);
         if (const char* problem = validate(*space_, true)) require(false, problem);
+    }
+
+    /// Where one entry could stand for the pages of a block of huge memory, it does.
+    void check_folded() {
+        const std::uint64_t size = page_size << block_order;
+        const VirtAddr start = model_.range(some_block()).start;
+        const auto [first, level] = space_->locate(start);
+        if (level > 1 || !first.is_huge()) return;
+        const auto frame = space_->frame_of(start);
+        const bool zeros = frame.ok() && *frame == zero_frame();
+        if (zeros || (frame.ok() && frame->value % size != 0)) return;
+        for (std::uint64_t offset = 0; offset < size; offset += page_size) {
+            const Entry entry = space_->locate(start + offset).entry;
+            const auto other = space_->frame_of(start + offset);
+            if (entry.access() != first.access() || entry.intent() != first.intent() ||
+                entry.kind(1) != first.kind(1) || other.ok() != frame.ok() ||
+                (frame.ok() && *other != *frame + offset))
+                return;
+        }
+        require(false, "a block in pages");
     }
 
     void check_content(std::size_t index) {

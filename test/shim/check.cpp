@@ -91,7 +91,12 @@ std::uint64_t promised_tables(const vm::AddressSpace& space) {
     for_each_user_entry(space, [&](std::uint64_t entry, unsigned level) {
         constexpr std::uint64_t write_right = 1ULL << 59;
         constexpr std::uint64_t noreserve = 1ULL << 57;
-        const bool charged = (entry & (bits::present | noreserve | write_right)) == write_right;
+        constexpr std::uint64_t shared = 1ULL << 9;
+        const bool table = (entry & bits::present) != 0 && (entry & bits::page_size) == 0;
+        const bool parked = (entry & (bits::present | 0xe)) == 0xa;
+        const bool holds_frames = (entry & bits::present) != 0 || parked;
+        const bool promised = (entry & (noreserve | write_right)) == write_right;
+        const bool charged = holds_frames ? level > 1 && !table && (entry & shared) == 0 : promised;
         // Below one entry: a table, 512 more, 512 times as many more …; with a summary each but
         // for the page tables.
         for (std::uint64_t below = 1; charged && level > 1; --level, below *= 512)
@@ -126,6 +131,8 @@ std::string faults_of(Machine& machine, const vm::AddressSpace& space) {
         if (table && kind != vm::FrameKind::table) text += "a table's frame is no table\n";
         if (table || (entry & 1ULL << 9) != 0) return;
         anonymous += 1ULL << (entry_shift(level) - 12);
+        if (vm::frame_record(frame).order != entry_shift(level) - 12)
+            text += "a mapped frame belongs to a block of another size\n";
         if (kind != vm::FrameKind::anonymous) text += "a mapped frame is not anonymous memory\n";
         if (vm::frame_record(frame).references.load() == 0)
             text += "a mapped frame has no reference\n";

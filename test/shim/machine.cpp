@@ -33,6 +33,16 @@ std::uint64_t* word_at(std::uint64_t physical) {
     return static_cast<std::uint64_t*>(Arena::the().host(PhysAddr{physical}));
 }
 
+/// What the memory at a frame is used for: of a block only the first frame's record knows.
+vm::FrameKind kind_of(PhysAddr frame) {
+    const vm::Frame& record = vm::frame_record(frame);
+    if (record.kind != vm::FrameKind::free) return record.kind;
+    const vm::Frame& block =
+        vm::frame_record(PhysAddr{align_down(frame.value, page_size << vm::block_order)});
+    if (block.order == vm::block_order) return block.kind;
+    return vm::FrameKind::free;
+}
+
 /// What the error code tells: of a fetch only some processors say that it was one.
 vm::FaultAccess fault_access(std::uint32_t code) {
     return {.write = (code & fault_code::write) != 0, .execute = (code & fault_code::fetch) != 0};
@@ -86,6 +96,12 @@ Machine::Machine(const MachineOptions& options)
     for (unsigned cpu = 0; cpu < options_.cpus; ++cpu) mmu_.load_root(cpu, kernel_root_.value);
     mmu_.on_drop = [this](std::uint64_t frame, std::uint64_t bytes, bool table) {
         check_dropped(frame, bytes, table);
+    };
+    mmu_.on_two_sizes = [this](std::uint64_t page, const char* how) {
+        char text[96];
+        std::snprintf(text, sizeof text, "page size at %llx changed %s",
+                      static_cast<unsigned long long>(page), how);
+        note(text);
     };
 }
 
@@ -183,8 +199,7 @@ void Machine::leave(const vm::AddressSpace& space) {
 /// A frame that a CPU could use until this flush must not have been given back before it.
 void Machine::check_dropped(std::uint64_t frame, std::uint64_t bytes, bool table) {
     for (std::uint64_t page = frame; page < frame + bytes; page += page_size) {
-        if (vm::is_managed(PhysAddr{page}) &&
-            vm::frame_record(PhysAddr{page}).kind == vm::FrameKind::free)
+        if (vm::is_managed(PhysAddr{page}) && kind_of(PhysAddr{page}) == vm::FrameKind::free)
             note(std::string(table ? "table" : "frame") + " freed before its flush");
     }
 }
@@ -203,7 +218,7 @@ std::string Machine::complaints(const vm::AddressSpace& space) {
         for (const std::string& line : mmu_.stale(space.user_root().value)) text += line + "\n";
     mmu_.for_each_cached([&](std::uint64_t frame, std::uint64_t, bool table) {
         if (!vm::is_managed(PhysAddr{frame})) return;
-        const vm::FrameKind kind = vm::frame_record(PhysAddr{frame}).kind;
+        const vm::FrameKind kind = kind_of(PhysAddr{frame});
         if (kind == vm::FrameKind::free || (table && kind != vm::FrameKind::table))
             text += std::string(table ? "a cached table" : "a cached frame") +
                     " is used for something else\n";

@@ -15,12 +15,15 @@ constexpr std::uint64_t border = 512 * gib; // of all levels
 
 } // namespace
 
-/// Single pages around the borders of leaf tables, of directories, and of the level above.
+/// Single pages around the borders of leaf tables, of directories, and of the level above. Where
+/// there are single pages, cells end with the block of 2 MiB.
 MapModel::MapModel() {
     cells_.push_back({.start = border - 3 * gib, .pages = gib / page});
     add(border - 2 * gib - 12 * page, (gib - 12 * page) / page);
     add(border - 2 * gib + 12 * page, 1);
-    add(border - 6 * mib - 10 * page, (2 * gib - 6 * mib - 22 * page) / page);
+    add(border - 2 * gib + 2 * mib, 500);
+    add(border - 8 * mib, (2 * gib - 10 * mib) / page);
+    add(border - 6 * mib - 10 * page, 502);
     add(border - 6 * mib + 10 * page, 1);
     add(border - 4 * mib, (2 * mib - 10 * page) / page);
     add(border - 2 * mib, 512);
@@ -69,7 +72,8 @@ bool MapModel::allows(Part part, vm::Access access) const {
     return true;
 }
 
-void MapModel::map(Part part, vm::Access access, vm::Ceiling ceiling, bool noreserve, bool guard) {
+void MapModel::map(Part part, vm::Access access, vm::Ceiling ceiling, bool noreserve, bool guard,
+                   bool huge) {
     for (std::size_t index = part.first; index < part.last; ++index) {
         Cell& cell = cells_[index];
         cell = {.start = cell.start,
@@ -78,7 +82,8 @@ void MapModel::map(Part part, vm::Access access, vm::Ceiling ceiling, bool nores
                 .guard = guard,
                 .access = guard ? vm::Access::none() : access,
                 .ceiling = guard ? vm::Ceiling::none() : ceiling,
-                .noreserve = noreserve};
+                .noreserve = noreserve,
+                .huge = huge && !guard};
     }
 }
 
@@ -108,6 +113,22 @@ void MapModel::populate(Part part) {
     for (std::size_t index = part.first; index < part.last; ++index) {
         if (!cells_[index].guard) cells_[index].content = Content::own;
     }
+}
+
+std::optional<MapModel::Part> MapModel::block(std::size_t index) const {
+    constexpr std::uint64_t size = 2 * mib;
+    const Cell& like = cells_[index];
+    const std::uint64_t start = align_down(like.start, size);
+    if (!like.huge || !like.access.writable()) return std::nullopt;
+    const auto found = part(start, start + size);
+    if (!found) return std::nullopt;
+    for (std::size_t at = found->first; at < found->last; ++at) {
+        const Cell& cell = cells_[at];
+        if (!cell.huge || cell.content != Content::none || cell.access != like.access ||
+            cell.ceiling != like.ceiling || cell.noreserve != like.noreserve)
+            return std::nullopt;
+    }
+    return found;
 }
 
 vm::Resolution MapModel::touch(std::size_t index, bool write, bool execute) {
@@ -155,7 +176,7 @@ std::optional<std::uint64_t> MapModel::last_fit(std::uint64_t pages, std::uint64
 
 void MapModel::grow(Part part, std::size_t like) {
     const Cell& cell = cells_[like];
-    map(part, cell.access, cell.ceiling, cell.noreserve, cell.guard);
+    map(part, cell.access, cell.ceiling, cell.noreserve, cell.guard, cell.huge);
 }
 
 std::vector<abi::Run> MapModel::runs() const {
@@ -187,8 +208,9 @@ std::vector<abi::Run> MapModel::runs() const {
 }
 
 std::uint64_t MapModel::own_pages() const {
-    return static_cast<std::uint64_t>(
-        std::ranges::count(cells_, Content::own, [](const Cell& cell) { return cell.content; }));
+    std::uint64_t pages = 0;
+    for (const Cell& cell : cells_) pages += cell.content == Content::own ? cell.pages : 0;
+    return pages;
 }
 
 std::uint64_t MapModel::charge() const {

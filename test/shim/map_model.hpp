@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What an address space should be: a plain array of cells, each some pages in one state. Most cells
-// are single pages, around borders of tables; between them lie large ones that are never touched.
+// are single pages, around borders of tables; between them lie large ones that are never touched,
+// unless they come with a page of 2 MiB.
 #pragma once
 
 #include "vm/space.hpp"
@@ -23,6 +24,7 @@ public:
         vm::Access access{};
         vm::Ceiling ceiling{};
         bool noreserve = false;
+        bool huge = false;
         Content content = Content::none;
         std::uint64_t seed = 0; ///< of what was written; 0: zeros
         std::uint64_t end() const { return start + (pages << page_bits); }
@@ -48,11 +50,14 @@ public:
     bool any_hole(Part part) const;
     bool allows(Part part, vm::Access access) const;
 
-    void map(Part part, vm::Access access, vm::Ceiling ceiling, bool noreserve, bool guard);
+    void map(Part part, vm::Access access, vm::Ceiling ceiling, bool noreserve, bool guard,
+             bool huge = false);
     void unmap(Part part);
     void protect(Part part, vm::Access access);
     void discard(Part part);
     void populate(Part part);
+    /// The cells of the block of 2 MiB around a cell, if a touch may make it one page.
+    std::optional<Part> block(std::size_t index) const;
     /// How an access ends, after what it changes.
     vm::Resolution touch(std::size_t index, bool write, bool execute);
 

@@ -98,7 +98,31 @@ Walk Mmu::walk_cached(Cpu& cpu, std::uint64_t address) {
 void Mmu::keep(Cpu& cpu, const Walk& walk, std::uint64_t address) {
     const Translation& translation = *walk.translation;
     const std::uint64_t page = address >> translation.shift << translation.shift;
-    cpu.translations[{translation.global ? 0 : cpu.root, translation.shift, page}] = translation;
+    const std::uint64_t root = translation.global ? 0 : cpu.root;
+    if (on_two_sizes && cached_otherwise(cpu, root, translation))
+        on_two_sizes(page, "while the other one was cached");
+    cpu.translations[{root, translation.shift, page}] = translation;
+}
+
+bool Mmu::cached_otherwise(const Cpu& cpu, std::uint64_t root, const Translation& translation) {
+    const std::uint64_t last = translation.page + ((1ULL << translation.shift) - 1);
+    for (const unsigned shift : {12U, 21U, 30U}) {
+        if (shift == translation.shift) continue;
+        const auto first =
+            cpu.translations.lower_bound({root, shift, translation.page >> shift << shift});
+        if (first != cpu.translations.end() && first->first.root == root &&
+            first->first.shift == shift && first->first.page <= last)
+            return true;
+    }
+    return false;
+}
+
+/// What a flush drops must not be present in another size by now: then it never was absent.
+void Mmu::check_size(const Cpu& cpu, const Translation& translation) const {
+    if (!on_two_sizes || cpu.root == 0) return;
+    const Walk now = look(cpu.root, translation.page);
+    if (now.translation && now.translation->shift != translation.shift)
+        on_two_sizes(translation.page, "without being absent");
 }
 
 const Translation* Mmu::find(const Cpu& cpu, std::uint64_t address) const {
@@ -138,12 +162,15 @@ void Mmu::prefetch_table(Cpu& cpu, std::uint64_t table, unsigned level, std::uin
             static_cast<void>(walk_cached(cpu, address)); // the references on the way
             prefetch_table(cpu, way.references[level]->table, level - 1, address);
         } else if (way.level == level && way.translation && find(cpu, address) == nullptr) {
-            const Walk leaf = walk_cached(cpu, address);
-            if (leaf.translation &&
-                set_flags(memory_, leaf.entry_address, leaf.entry, bits::accessed))
-                keep(cpu, leaf, address);
+            read_ahead(cpu, address);
         }
     }
+}
+
+void Mmu::read_ahead(Cpu& cpu, std::uint64_t address) {
+    const Walk leaf = walk_cached(cpu, address);
+    if (leaf.translation && set_flags(memory_, leaf.entry_address, leaf.entry, bits::accessed))
+        keep(cpu, leaf, address);
 }
 
 void Mmu::dropped(std::uint64_t frame, std::uint64_t bytes, bool table) const {
@@ -157,11 +184,20 @@ void Mmu::flush(const Flush& flush) {
 
 void Mmu::flush(unsigned number, const Flush& flush) {
     Cpu& cpu = cpus_[number];
+    std::vector<std::uint64_t> pages;
+    drop(cpu, flush, pages);
+    // Nothing keeps a processor from reading at once what is still there.
+    for (const std::uint64_t page : pages) read_ahead(cpu, page);
+}
+
+void Mmu::drop(Cpu& cpu, const Flush& flush, std::vector<std::uint64_t>& pages) const {
     std::erase_if(cpu.translations, [&](const auto& item) {
         const auto& [key, translation] = item;
         const bool goes =
             (flush.root == 0 || key.root == flush.root) && concerned(flush, key.page, key.shift);
         if (goes) dropped(translation.frame, 1ULL << translation.shift, false);
+        if (goes) check_size(cpu, translation);
+        if (goes && cpu.root != 0) pages.push_back(translation.page);
         return goes;
     });
     if (!flush.tables) return;
@@ -197,20 +233,13 @@ bool Mmu::still_there(std::uint64_t root, const Translation& translation, std::s
         why += ", but the entry says " + hexadecimal(fresh.entry);
         return false;
     }
-    // A page that was split may stay cached as a large one for as long as nothing differs.
-    const std::uint64_t end = translation.page + (1ULL << translation.shift);
-    for (std::uint64_t page = translation.page; page != end;) {
-        const Walk now = look(root, page);
-        const std::uint64_t wanted = translation.physical(page);
-        if (!now.translation || now.translation->physical(page) != wanted ||
-            !now.translation->rights.covers(translation.rights)) {
-            why += ", but " + hexadecimal(page) + " has entry " + hexadecimal(now.entry);
-            return false;
-        }
-        page =
-            std::min<std::uint64_t>(end, now.translation->page + (1ULL << now.translation->shift));
-    }
-    return true;
+    // Even where nothing else differs: the next walk brings the other size.
+    if (fresh.translation->shift == translation.shift &&
+        fresh.translation->frame == translation.frame &&
+        fresh.translation->rights.covers(translation.rights))
+        return true;
+    why += ", but the entry says " + hexadecimal(fresh.entry);
+    return false;
 }
 
 bool Mmu::still_there(const TableKey& key, const TableReference& reference,

@@ -40,7 +40,7 @@ public:
     /// Reads ahead, as a processor may at any time: caches every translation below the loaded root.
     void prefetch(unsigned cpu);
 
-    /// Which cached things go.
+    /// Which cached things go. What is still in the tables is read ahead again at once.
     struct Flush {
         std::uint64_t root; ///< of these translations; 0: of all roots, and global ones
         std::vector<AddressRange> ranges;
@@ -53,6 +53,10 @@ public:
     /// Called for each thing that a flush is about to drop: [frame, frame + bytes) was still
     /// cached until now, so it must not be free yet.
     std::function<void(std::uint64_t frame, std::uint64_t bytes, bool table)> on_drop;
+
+    /// Called when a page size did not go through absent and a flush: by then an address may have
+    /// translations of both sizes (4.10.2.3). `how`: what was missing, in words.
+    std::function<void(std::uint64_t page, const char* how)> on_two_sizes;
 
     /// What stands in caches under `root` (and global translations) but no longer in the tables:
     /// one line of text each.
@@ -98,7 +102,13 @@ private:
     PageFault fault(Cpu& cpu, const Request& request, bool translated, bool reserved);
     Walk walk_cached(Cpu& cpu, std::uint64_t address);
     void keep(Cpu& cpu, const Walk& walk, std::uint64_t address);
+    void read_ahead(Cpu& cpu, std::uint64_t address);
+    void drop(Cpu& cpu, const Flush& flush, std::vector<std::uint64_t>& pages) const;
     void prefetch_table(Cpu& cpu, std::uint64_t table, unsigned level, std::uint64_t base);
+    /// Whether another page size than that is cached for some of these addresses.
+    static bool cached_otherwise(const Cpu& cpu, std::uint64_t root,
+                                 const Translation& translation);
+    void check_size(const Cpu& cpu, const Translation& translation) const;
     void dropped(std::uint64_t frame, std::uint64_t bytes, bool table) const;
     bool still_there(std::uint64_t root, const Translation& translation, std::string& why) const;
     bool still_there(const TableKey& key, const TableReference& reference, std::string& why) const;

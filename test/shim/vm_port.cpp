@@ -76,6 +76,11 @@ void zero_page(void* page) {
     std::memset(page, 0, page_size);
 }
 
+void zero_pages(void* first, std::uint64_t count) {
+    auto* const bytes = static_cast<std::byte*>(first);
+    for (std::uint64_t page = 0; page < count; ++page) zero_page(bytes + page * page_size);
+}
+
 void copy_page(void* to, const void* from) {
     if ((reinterpret_cast<std::uintptr_t>(to) | reinterpret_cast<std::uintptr_t>(from)) %
             page_size !=

@@ -22,6 +22,7 @@ constexpr std::string_view null_rows[] = {"null_getppid"};
 constexpr std::string_view fault_rows[] = {"anon_fault_4k_per_page", "munmap_64M_touched_per_page",
                                            "anon_fault_4k_each",
                                            "anon_readfault_zeropage_per_page"};
+constexpr std::string_view huge_rows[] = {"thp_fault_per_2M", "thp_munmap_per_2M"};
 constexpr std::string_view map_rows[] = {"mmap_munmap_4K", "mmap_munmap_1G",
                                          "mmap_munmap_64G_noreserve"};
 constexpr std::string_view count_0_rows[] = {"mmap_touch_munmap_4K_n0"};
@@ -44,6 +45,7 @@ constexpr Group table[] = {
     {"boot", measure_boot, boot_rows},
     {"null", measure_null, null_rows},
     {"faults", measure_faults, fault_rows},
+    {"huge", measure_huge, huge_rows},
     {"map", measure_map_sizes, map_rows},
     {"map-0", measure_map_counts_0, count_0_rows},
     {"map-662", measure_map_counts_662, count_662_rows},

@@ -48,6 +48,32 @@ void measure_faults() {
     reads.print("anon_readfault_zeropage_per_page", pages);
 }
 
+void measure_huge() {
+    constexpr std::uint64_t bytes = 64 * mebibyte;
+    constexpr std::uint64_t large = 2 * mebibyte;
+    Samples faults(8);
+    Samples unmaps(8);
+    for (int i = 0; i < 6; ++i) {
+        const std::uint64_t address = must(user::map(bytes, {.flags = abi::map_huge}), "map");
+        const std::uint64_t begun = time_stamp();
+        for (std::uint64_t at = 0; at < bytes; at += large)
+            *reinterpret_cast<volatile char*>(address + at) = 1;
+        const std::uint64_t touched = time_stamp();
+        const auto run =
+            must(user::nearest(abi::no_handle, address, abi::Direction::up), "nearest");
+        const std::uint64_t looked = time_stamp();
+        (void)user::unmap(address, bytes);
+        const std::uint64_t ended = time_stamp();
+        if (run.present != bytes / page_size || run.levels != 2)
+            return fail("thp_fault_per_2M", "not in pages of 2 MiB");
+        if (i == 0) continue;
+        faults.add(begun, touched);
+        unmaps.add(looked, ended);
+    }
+    faults.print("thp_fault_per_2M", bytes / large);
+    unmaps.print("thp_munmap_per_2M", bytes / large);
+}
+
 namespace {
 
 /// Maps and unmaps without a touch.

@@ -51,6 +51,7 @@ inline constexpr int rounds = 20'000;
 void measure_boot();
 void measure_null();
 void measure_faults();
+void measure_huge();
 void measure_map_sizes();
 void measure_map_counts_0();
 void measure_map_counts_662();

@@ -35,6 +35,9 @@ struct MapOptions {
     std::uint64_t alignment = 0; ///< bytes; 0: the natural one
 };
 
+/// What memory mapped with abi::map_huge is made of where it fits.
+inline constexpr std::uint64_t large_page = 2 << 20;
+
 /// Maps lazy zero memory; `bytes` is a multiple of the page size.
 inline Result<std::uint64_t> map(std::uint64_t bytes, const MapOptions& options = {}) {
     return checked(system_call<Call::map>(options.address, bytes, options.access, options.flags,

@@ -34,6 +34,11 @@ void zero_page(void* page) {
     asm volatile("rep stosq" : "+D"(page), "+c"(count) : "a"(0ULL) : "memory");
 }
 
+void zero_pages(void* first, std::uint64_t count) {
+    count *= page_size / 8;
+    asm volatile("rep stosq" : "+D"(first), "+c"(count) : "a"(0ULL) : "memory");
+}
+
 void copy_page(void* to, const void* from) {
     std::uint64_t count = page_size / 8;
     asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");

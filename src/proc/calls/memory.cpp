@@ -82,13 +82,16 @@ Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std
            std::uint64_t alignment) {
     using enum vm::Placement;
     constexpr std::uint64_t known = abi::map_fixed | abi::map_replace | abi::map_noreserve |
-                                    abi::map_guard | abi::map_down | abi::map_grow;
+                                    abi::map_guard | abi::map_down | abi::map_grow | abi::map_huge;
     if ((flags & ~known) != 0) return Error::invalid_argument;
     if ((flags & abi::map_grow) != 0) return grow(address, bytes, access, flags, alignment);
     if (alignment != 0 && !std::has_single_bit(alignment)) return Error::invalid_argument;
     const bool exact = (flags & (abi::map_fixed | abi::map_replace)) != 0;
     const bool down = (flags & abi::map_down) != 0;
     if (exact && down) return Error::invalid_argument;
+    const bool guard = (flags & abi::map_guard) != 0;
+    const bool huge = (flags & abi::map_huge) != 0;
+    if (guard && huge) return Error::invalid_argument;
     const vm::Placement placement = (flags & abi::map_replace) != 0 ? replace
                                     : exact                         ? fixed
                                     : down                          ? last_fit
@@ -101,7 +104,8 @@ Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std
                                                      .placement = placement,
                                                      .access = TRY(vm::Access::make(access)),
                                                      .noreserve = (flags & abi::map_noreserve) != 0,
-                                                     .guard = (flags & abi::map_guard) != 0,
+                                                     .guard = guard,
+                                                     .huge = huge,
                                                      .arena = arena}));
 }
 
