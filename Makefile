@@ -81,6 +81,7 @@ user_objects := $(user_lib_objects) $(foreach program,$(programs),$(call program
 archive_files := $(sort $(shell find user/files -type f 2>/dev/null))
 
 hosted_sources := test/hosted/main.cpp $(sort $(wildcard test/hosted/*_test.cpp test/parallel/*_test.cpp)) \
+    $(call find_sources,test/explorer) \
     $(filter-out test/fuzz/entry.cpp,$(sort $(wildcard test/fuzz/*.cpp))) \
     $(call find_sources,test/shim) $(filter-out src/lib/freestanding.cpp,$(lib_sources)) \
     $(call find_sources,src/vm src/proc)
@@ -144,11 +145,12 @@ model: | deps ## the map's locking protocol, searched in all interleavings; and 
 test-guest: all kernel-debug $(build)/tabula.iso ## the kernel and the image in QEMU
 	@test/guest/run.py --results $(results)/guest.tsv
 
-test-long: all kernel-debug $(build)/tabula.iso $(build)/hosted/sanitized/tests $(build)/hosted/tsan/tests ## what takes longer than `test` may
+test-long: all kernel-debug $(build)/tabula.iso $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests $(build)/hosted/tsan/tests ## what takes longer than `test` may
 	@TABULA_LONG=1 tools/run_hosted.py $(results) long-sanitized=$(build)/hosted/sanitized/tests \
-	    long-tsan=$(build)/hosted/tsan/tests
+	    long-tsan=$(build)/hosted/tsan/tests \
+	    'long-explorer=$(build)/hosted/plain/tests -tc=explorer*'
 	@test/guest/run.py --long --results $(results)/long-guest.tsv
-	@tools/total.py $(results) long-sanitized long-tsan long-guest
+	@tools/total.py $(results) long-sanitized long-tsan long-explorer long-guest
 
 coverage_minimum := 85
 coverage: $(build)/hosted/coverage/tests ## lines of src/vm and src/proc that the unit tests run (at least 85 %)
@@ -306,7 +308,8 @@ $(foreach variant,$(hosted_variants),$(eval $(call hosted_rules,$(variant))))
 
 hosted_bench_sources := $(call find_sources,test/bench)
 hosted_bench_objects := $(hosted_bench_sources:%=$(build)/hosted/plain/%.o) \
-    $(filter-out %/test/shim/check.cpp.o %_test.cpp.o %/test/hosted/main.cpp.o $(build)/hosted/plain/test/fuzz/%, \
+    $(filter-out %/test/shim/check.cpp.o %_test.cpp.o %/test/hosted/main.cpp.o $(build)/hosted/plain/test/fuzz/% \
+    $(build)/hosted/plain/test/explorer/%, \
     $(call hosted_objects,plain))
 $(build)/bench/hosted: $(hosted_bench_objects)
 	@mkdir -p $(@D)

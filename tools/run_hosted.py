@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""run_hosted.py RESULTS NAME=BINARY...: runs doctest binaries, as many at a time as there are
+"""run_hosted.py RESULTS NAME=COMMAND...: runs doctest binaries, as many at a time as there are
 processors, and counts their cases.
 
 Writes RESULTS/NAME.tsv: name, cases passed, cases failed, seconds. A binary that ends without its
@@ -18,7 +18,7 @@ import time
 def run(name, binary):
     started = time.monotonic()
     try:
-        ended = subprocess.run([binary], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ended = subprocess.run(binary.split(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, errors="replace", timeout=3600)
         output, status = ended.stdout, ended.returncode
     except (OSError, subprocess.TimeoutExpired) as problem:

@@ -52,11 +52,11 @@ private:
     static constexpr unsigned per_frame = page_size / sizeof(T);
 
     struct Free {
-        Free* next;
-        Free* previous;
+        Plain<Free*> next;
+        Plain<Free*> previous;
     };
     struct List {
-        Free* first = nullptr;
+        Plain<Free*> first = nullptr;
 
         void push(Free* piece) {
             *piece = {first, nullptr};

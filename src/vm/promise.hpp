@@ -71,7 +71,7 @@ public:
 
     /// Bit i: slot 32 * word + i.
     std::uint32_t word(unsigned word) const {
-        return static_cast<std::uint32_t>(words_[word].load(std::memory_order_relaxed));
+        return static_cast<std::uint32_t>(words_[word].load(std::memory_order_acquire));
     }
     bool promised(unsigned slot) const {
         return (word(slot / word_slots) >> (slot % word_slots) & 1) != 0;
@@ -145,11 +145,13 @@ struct Summary {
     }
 
     /// 32 slots of a set, those that are in all included.
+    /// Looks at the last class first: who leaves it was put into the others before.
     std::uint32_t word(const PromisedSlots& set, unsigned at) const {
-        return set.word(at) | inside[whole].word(at);
+        const std::uint32_t wholly = inside[whole].word(at);
+        return wholly | set.word(at);
     }
     bool promised(const PromisedSlots& set, unsigned slot) const {
-        return set.promised(slot) || inside[whole].promised(slot);
+        return inside[whole].promised(slot) || set.promised(slot);
     }
 
     /// Promises that the table below `slot` is wholly free.

@@ -2,6 +2,7 @@
 // The modelled machine: how it is put together, and how modelled instructions access memory.
 #include "shim/machine.hpp"
 
+#include "shim/stepped.hpp"
 #include "vm/commit.hpp"
 #include "vm/lock.hpp"
 
@@ -30,7 +31,9 @@ std::vector<PhysRange> all_memory(const MachineOptions& options) {
 
 std::uint64_t* word_at(std::uint64_t physical) {
     if (!Arena::the().contains(physical, 8)) throw ModelError("a walk left physical memory");
-    return static_cast<std::uint64_t*>(Arena::the().host(PhysAddr{physical}));
+    auto* const word = static_cast<std::uint64_t*>(Arena::the().host(PhysAddr{physical}));
+    if (stepped != nullptr) stepped->walks(word);
+    return word;
 }
 
 /// What the memory at a frame is used for: of a block only the first frame's record knows.

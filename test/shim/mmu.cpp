@@ -255,17 +255,23 @@ bool Mmu::still_there(const TableKey& key, const TableReference& reference,
     return false;
 }
 
-std::vector<std::string> Mmu::stale(std::uint64_t root) const {
+std::vector<std::string> Mmu::stale(std::uint64_t root, AddressRange range) const {
+    const Flush place{.root = root, .ranges = {range}, .everything = false, .tables = true};
     std::vector<std::string> found;
     std::string why;
     for (std::size_t index = 0; index < cpus_.size(); ++index) {
         const Cpu& cpu = cpus_[index];
         const auto note = [&] { found.push_back("CPU " + std::to_string(index) + ": " + why); };
         for (const auto& [key, translation] : cpu.translations) {
-            if ((key.root == root || key.root == 0) && !still_there(root, translation, why)) note();
+            if ((key.root == root || key.root == 0) && concerned(place, key.page, key.shift) &&
+                !still_there(root, translation, why))
+                note();
         }
         for (const auto& [key, reference] : cpu.tables) {
-            if (key.root == root && !still_there(key, reference, why)) note();
+            const unsigned shift = entry_shift(key.level);
+            if (key.root == root && concerned(place, key.prefix << shift, shift) &&
+                !still_there(key, reference, why))
+                note();
         }
     }
     return found;

@@ -60,7 +60,11 @@ public:
 
     /// What stands in caches under `root` (and global translations) but no longer in the tables:
     /// one line of text each.
-    std::vector<std::string> stale(std::uint64_t root) const;
+    std::vector<std::string> stale(std::uint64_t root) const {
+        return stale(root, {0, ~std::uint64_t{0}});
+    }
+    /// Of that, what concerns addresses of the range.
+    std::vector<std::string> stale(std::uint64_t root, AddressRange range) const;
     /// The same frames and tables, for checks of what they are used for: f(frame, bytes, table).
     template <typename Function>
     void for_each_cached(Function function) const;
@@ -69,6 +73,11 @@ public:
     Walk look(std::uint64_t root, std::uint64_t address) const;
 
     const Processor& processor() const { return processor_; }
+
+    /// What the CPUs have loaded and cached, to be put back later.
+    class Caches;
+    Caches caches() const;
+    void put_back(const Caches& caches);
 
     struct Counts {
         std::uint64_t walks = 0;
@@ -118,6 +127,17 @@ private:
     std::vector<Cpu> cpus_;
     std::uint64_t flushes_ = 0;
 };
+
+class Mmu::Caches {
+    friend class Mmu;
+    std::vector<Cpu> cpus_;
+};
+inline Mmu::Caches Mmu::caches() const {
+    Caches kept;
+    kept.cpus_ = cpus_;
+    return kept;
+}
+inline void Mmu::put_back(const Caches& caches) { cpus_ = caches.cpus_; }
 
 template <typename Function>
 void Mmu::for_each_cached(Function function) const {

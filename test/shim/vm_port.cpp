@@ -5,6 +5,7 @@
 #include "shim/lines.hpp"
 #include "shim/machine.hpp"
 #include "shim/parallel.hpp"
+#include "shim/stepped.hpp"
 #include "vm/atomic.hpp"
 
 #include <atomic>
@@ -55,6 +56,8 @@ std::uint64_t allocation_count() { return allocations; }
 
 thread_local SearchCount search_count;
 
+Stepped* stepped = nullptr;
+
 } // namespace shim
 
 namespace vm::port {
@@ -66,6 +69,7 @@ unsigned cpu() { return shim::this_cpu; }
 bool mirrored_roots() { return shim::Machine::current().options().mirrored_roots; }
 
 void spin_wait() {
+    if (shim::stepped != nullptr) return shim::stepped->wait();
     if (shim::is_parallel()) return shim::spin_parallel();
     std::this_thread::yield();
 }
@@ -98,6 +102,7 @@ void flush(const FlushRequest& request) {
     const bool kernel = request.space->is_kernel();
     if (!request.range.start.page_aligned() || !request.range.end.page_aligned())
         panic("flush of less than a page");
+    if (shim::stepped != nullptr) return shim::stepped->flush(request);
     if (shim::is_parallel()) {
         shim::flush_parallel(request);
         if (kernel) shim::mirror_again(machine, request.range);
@@ -135,8 +140,10 @@ void searched_table() { ++shim::search_count.tables; }
 void searched_word() { ++shim::search_count.words; }
 
 void panic(const char* what, std::source_location where) {
-    throw shim::Panic(std::string(what) + " at " + where.file_name() + ":" +
-                      std::to_string(where.line()));
+    const std::string text =
+        std::string(what) + " at " + where.file_name() + ":" + std::to_string(where.line());
+    if (shim::stepped != nullptr) shim::stepped->panic(text);
+    throw shim::Panic(text);
 }
 
 } // namespace vm::port

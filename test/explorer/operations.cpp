@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+// What each operation does, and what a space looks like afterwards.
+#include "explorer/operations.hpp"
+
+#include "shim/check.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace explorer {
+
+namespace {
+
+using vm::Access;
+using vm::Placement;
+using vm::Resolution;
+
+void must(bool done) {
+    if (!done) throw shim::ModelError("the map of a scenario can't be built");
+}
+
+std::string text_of(Resolution resolution) {
+    constexpr const char* words[] = {"resolved", "hole", "forbidden", "no_memory", "over_quota"};
+    return words[static_cast<unsigned>(resolution)];
+}
+
+template <typename T>
+std::string text_of(const Result<T>& result) {
+    return result ? "ok" : "error " + std::to_string(static_cast<unsigned>(result.error()));
+}
+
+} // namespace
+
+const std::vector<Operation>& all_operations() {
+    static const std::vector<Operation> all{
+        {"map 3", Kind::map, pages_at(3, 4)},
+        {"map over 0", Kind::map_over, pages_at(0, 1)},
+        {"map over -1..1", Kind::map_over, pages_at(-1, 1)},
+        {"first fit", Kind::first_fit, pages_at(-3, -2)},
+        {"unmap 0", Kind::unmap, pages_at(0, 1)},
+        {"unmap 1", Kind::unmap, pages_at(1, 2)},
+        {"unmap -1..1", Kind::unmap, pages_at(-1, 1)},
+        {"unmap right", Kind::unmap, right_whole},
+        {"unmap in large", Kind::unmap, large_page},
+        {"protect 0 r", Kind::protect, pages_at(0, 1), Access::read()},
+        {"protect -1..2 r", Kind::protect, pages_at(-1, 2), Access::read()},
+        {"park 0", Kind::protect, pages_at(0, 1), Access::none()},
+        {"protect large r", Kind::protect, large_whole, Access::read()},
+        {"discard 0..2", Kind::discard, pages_at(0, 2)},
+        {"populate 2", Kind::populate, pages_at(2, 3)},
+        {"grow 3", Kind::grow, pages_at(3, 4)},
+        {"write 0", Kind::write, pages_at(0, 1)},
+        {"write 2", Kind::write, pages_at(2, 3)},
+        {"write -1", Kind::write, pages_at(-1, 0)},
+        {"write in large", Kind::write, large_page},
+        {"read 0", Kind::read, pages_at(0, 1)},
+        {"read 2", Kind::read, pages_at(2, 3)},
+        {"query", Kind::query, pages_at(first_page, end_page)},
+        {"enter, read 0", Kind::enter, pages_at(0, 1)},
+        {"visit 0", Kind::visit, pages_at(0, 1)},
+        {"visit large", Kind::visit, large_page},
+        {"renew another", Kind::renew, {}},
+        // A page more than is free, until another page is.
+        {"search left", Kind::search, left_whole, Access::read_write(), 510},
+        {"unmap -3", Kind::unmap, pages_at(-3, -2)},
+        {"search right", Kind::search, right_whole, Access::read_write(), 512},
+    };
+    return all;
+}
+
+const Operation& operation(std::string_view name) {
+    const auto found = std::ranges::find(all_operations(), name, &Operation::name);
+    if (found == all_operations().end())
+        throw shim::ModelError("no operation " + std::string(name));
+    return *found;
+}
+
+void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, bool sparse) {
+    const auto map = [&](VirtRange range) {
+        must(
+            space
+                .map(
+                    {.address = range.start, .pages = range.pages(), .placement = Placement::fixed})
+                .ok());
+    };
+    // Each CPU gets frames and credit, and a descriptor stays.
+    const VirtAddr elsewhere = beyond + (1ULL << 30);
+    map({elsewhere + (2ULL << 20), elsewhere + (2ULL << 20) + page_size});
+    for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+        shim::set_cpu(cpu);
+        map({elsewhere, elsewhere + page_size});
+        must(machine.write_word(space, elsewhere, 1) == Resolution::resolved);
+        must(space.unmap({elsewhere, elsewhere + page_size}).ok());
+    }
+    if (sparse) {
+        constexpr unsigned kept_idle = 8;
+        for (unsigned at = 0; at < kept_idle * cpus; ++at) {
+            shim::set_cpu(at % cpus);
+            const VirtAddr page = elsewhere + ((4ULL + at) << 21);
+            map({page, page + page_size});
+            must(space.unmap({page, page + page_size}).ok());
+        }
+    }
+    shim::set_cpu(0);
+    map(large_whole);
+    if (sparse) {
+        map(pages_at(0, 1));
+        must(machine.write_word(space, page_at(0), 100) == Resolution::resolved);
+    } else {
+        map(pages_at(-3, 3));
+        for (int page = -2; page < 2; ++page)
+            must(machine.write_word(space, page_at(page), static_cast<std::uint64_t>(100 + page)) ==
+                 Resolution::resolved);
+    }
+    for (unsigned cpu = 0; cpu < cpus; ++cpu) {
+        space.translations().running.add(cpu);
+        machine.mmu().load_root(cpu, space.user_root().value);
+    }
+}
+
+namespace {
+
+std::string map_somewhere(Place& place, const Operation& operation) {
+    vm::MapRequest request{.address = operation.range.start, .pages = {1}};
+    const unsigned cpu = vm::port::cpu();
+    if (place.fits[cpu] != VirtAddr{0}) {
+        request.address = place.fits[cpu];
+        request.placement = Placement::fixed;
+    }
+    const auto mapped = place.space.map(request);
+    place.fitted[cpu] = mapped ? *mapped : VirtAddr{0};
+    return mapped ? "fits" : text_of(mapped);
+}
+
+std::string instruction(Place& place, const Operation& operation) {
+    const bool writes = operation.kind == Kind::write;
+    const auto done = place.explorer.user({operation.range.start,
+                                           writes ? shim::Operation::write : shim::Operation::read,
+                                           7000 + vm::port::cpu()});
+    std::string text = text_of(done.resolution);
+    if (done.resolution == Resolution::resolved) text += " " + std::to_string(done.value);
+    return text;
+}
+
+std::string query(Place& place, const Operation& operation) {
+    std::array<abi::Run, 2 * (end_page - first_page)> runs{};
+    const std::size_t count = place.space.query(operation.range.start, runs);
+    std::string told;
+    for (VirtAddr page = operation.range.start; page < operation.range.end;
+         page = page + page_size) {
+        char state = '.';
+        for (const abi::Run& run : std::span(runs).first(count))
+            if (run.start <= page.value && page.value < run.end)
+                state = static_cast<char>('0' + run.access);
+        told += state;
+    }
+    place.told = told;
+    return "told";
+}
+
+std::string enter(Place& place, const Operation& operation) {
+    const unsigned cpu = vm::port::cpu();
+    shim::Mmu& mmu = place.machine.mmu();
+    vm::Translations& translations = place.space.translations();
+    mmu.load_root(cpu, place.machine.kernel_root().value);
+    translations.running.remove(cpu);
+    place.explorer.boundary();
+    translations.running.add(cpu);
+    mmu.load_root(cpu, place.space.user_root().value);
+    place.explorer.boundary();
+    return instruction(place, operation);
+}
+
+std::string visit(Place& place, const Operation& operation) {
+    const unsigned cpu = vm::port::cpu();
+    place.machine.mmu().load_root(cpu, place.machine.kernel_root().value);
+    place.space.translations().running.remove(cpu);
+    place.explorer.boundary();
+    const vm::Visit visiting(place.space.translations());
+    const auto run = place.space.nearest(operation.range.start, abi::Direction::up);
+    return run ? std::to_string(run->start <= operation.range.start.value ? run->access : 9) : "-";
+}
+
+std::string renew(Place& place) {
+    place.other.destroy();
+    const auto made = place.other.create();
+    return text_of(made);
+}
+
+} // namespace
+
+std::string perform(Place& place, const Operation& operation) {
+    vm::AddressSpace& space = place.space;
+    const VirtRange range = operation.range;
+    const auto map = [&](Placement placement) {
+        return text_of(space.map({.address = range.start,
+                                  .pages = range.pages(),
+                                  .placement = placement,
+                                  .access = operation.access}));
+    };
+    switch (operation.kind) {
+    case Kind::map: return map(Placement::fixed);
+    case Kind::map_over: return map(Placement::replace);
+    case Kind::first_fit: return map_somewhere(place, operation);
+    case Kind::unmap: return text_of(space.unmap(range));
+    case Kind::protect: return text_of(space.protect(range, operation.access));
+    case Kind::discard: return text_of(space.discard(range));
+    case Kind::populate: return text_of(space.populate(range));
+    case Kind::grow: return text_of(space.grow(range.start, range.pages(), abi::Direction::up));
+    case Kind::write:
+    case Kind::read: return instruction(place, operation);
+    case Kind::query: return query(place, operation);
+    case Kind::enter: return enter(place, operation);
+    case Kind::visit: return visit(place, operation);
+    case Kind::renew: return renew(place);
+    case Kind::search:
+        return text_of(space.find_free({operation.pages}, page_size, range, abi::Direction::up));
+    }
+    return {};
+}
+
+std::string outcome_of(const vm::AddressSpace& space) {
+    std::vector<abi::Run> runs = shim::all_runs(space);
+    for (abi::Run& run : runs) run.levels = 0;
+    std::string text = shim::describe(runs);
+    const auto content = [&](VirtAddr page) {
+        const auto frame = space.frame_of(page);
+        if (!frame) return std::string(" -");
+        return " " + std::to_string(*static_cast<const std::uint64_t*>(vm::direct(*frame)));
+    };
+    text += "contents";
+    for (int page = first_page; page < end_page; ++page) text += content(page_at(page));
+    text += content(large_page.start);
+    // A table that stands is charged, one that is promised too.
+    const std::uint64_t charge = space.account().charged().value - space.counts().table_charge -
+                                 shim::promised_tables(space);
+    return text + "\ncharge " + std::to_string(charge) + "\n";
+}
+
+} // namespace explorer

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// Operations that CPUs do to one space, all around the border of two page tables:
+//
+//   page         -4    -3    -2    -1  │   0     1     2     3       ... large
+//               hole  lazy   own   own │  own   own   lazy  hole      one lazy entry of 2 MiB
+//                      left table      │       right table
+#pragma once
+
+#include "explorer/explorer.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace explorer {
+
+inline constexpr VirtAddr left_table{0x4000'0000};
+inline constexpr VirtAddr right_table{0x4020'0000};
+inline constexpr VirtAddr large_entry{0x4040'0000};
+inline constexpr VirtAddr beyond{0x4060'0000};
+
+constexpr VirtAddr page_at(int page) {
+    return page < 0 ? right_table - static_cast<std::uint64_t>(-page) * page_size
+                    : right_table + static_cast<std::uint64_t>(page) * page_size;
+}
+constexpr VirtRange pages_at(int first, int end) { return {page_at(first), page_at(end)}; }
+inline constexpr int first_page = -4;
+inline constexpr int end_page = 4;
+inline constexpr VirtRange left_whole{left_table, right_table};
+inline constexpr VirtRange right_whole{right_table, large_entry};
+inline constexpr VirtRange large_whole{large_entry, beyond};
+inline constexpr VirtRange large_page{large_entry + 8 * page_size, large_entry + 9 * page_size};
+
+enum class Kind : std::uint8_t {
+    map,       ///< what must be a hole
+    map_over,  ///< whatever is there
+    first_fit, ///< one page above the range's start
+    unmap,
+    protect,
+    discard,
+    populate,
+    grow, ///< upwards into the range
+    write,
+    read,
+    query,
+    enter,  ///< begins to run the space, after having left it
+    visit,  ///< reads tables of a space that it does not run
+    renew,  ///< ends another space, and makes one
+    search, ///< for so many free pages within the range
+};
+
+struct Operation {
+    std::string_view name;
+    Kind kind;
+    VirtRange range;
+    vm::Access access = vm::Access::read_write();
+    std::uint64_t pages = 1;
+};
+
+/// By name. Throws ModelError if there is none.
+const Operation& operation(std::string_view name);
+const std::vector<Operation>& all_operations();
+
+/// Builds the map of the picture in an empty space. `sparse`: with page 0 and the large entry only,
+/// and so many idle tables that the next one is folded.
+void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, bool sparse);
+
+/// Addresses that first_fit gave, by CPU.
+using Fits = std::array<VirtAddr, cpu_most>;
+
+/// Where operations run, one of each CPU.
+struct Place {
+    Explorer& explorer;
+    shim::Machine& machine;
+    vm::AddressSpace& space;
+    vm::AddressSpace& other; ///< that nobody runs
+    /// Where first_fit of each CPU maps, when operations are done one at a time; 0: where it finds
+    /// a hole.
+    Fits fits{};
+    Fits fitted{}; ///< where it did
+    /// Rights of each page that a query told, as digits: of each page what was so at some time.
+    std::string told{};
+};
+/// Does it on the CPU that runs. What came of it, as text.
+std::string perform(Place& place, const Operation& operation);
+
+/// Runs, contents and charge of a space, without what may differ: which tables there are.
+std::string outcome_of(const vm::AddressSpace& space);
+
+} // namespace explorer

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// The judge of scenarios.
+#include "explorer/scenario.hpp"
+
+#include "shim/check.hpp"
+#include "vm/validate.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace explorer {
+
+namespace {
+
+constexpr std::string_view separator = " | ";
+constexpr std::string_view sparse_mark = "sparse: ";
+
+/// A scenario's machine and space, and what became of its runs.
+class Trial {
+public:
+    explicit Trial(const Scenario& scenario)
+        : machine_({.zones = shim::MachineOptions::small_zones(), .cpus = cpu_most}),
+          space_(prepared(scenario)), explorer_(machine_, *space_),
+          place_{explorer_, machine_, *space_, *other_} {
+        explorer_.without_trace([&] { totals_ = end_space(); });
+        for (std::string_view name : scenario.operations) {
+            const Operation& todo = operation(name);
+            fits_ = fits_ || todo.kind == Kind::first_fit;
+            explorer_.bodies.push_back(
+                [this, &todo](unsigned cpu) { results_[cpu] = perform(place_, todo); });
+        }
+    }
+
+    Explorer& explorer() { return explorer_; }
+
+    /// What one order of the operations, one at a time, comes to; of all orders.
+    void learn_orders() {
+        explorer_.judge = [&] {
+            for (const VirtAddr fitted : place_.fitted)
+                highest_fit_ = std::max(highest_fit_, fitted);
+            for (std::size_t page = 0; page < place_.told.size(); ++page)
+                true_once_[page].insert(place_.told[page]);
+            orders_.insert({place_.fits, outcome()});
+        };
+        explorer_.explore(Switching::at_boundaries, 0);
+    }
+    void judge() {
+        explorer_.judge = [&] { judge_run(); };
+    }
+    /// Whether all that was seen is what some order comes to; else why not, and by which schedule.
+    std::pair<std::string, Schedule> compare() {
+        for (const auto& [seen, schedule] : outcomes_) {
+            const auto& [fitted, text] = seen;
+            if (fits_) {
+                if (std::ranges::any_of(fitted, [&](VirtAddr at) { return highest_fit_ < at; }))
+                    return {"a hole further down was not found", schedule};
+                place_.fits = fitted;
+                learn_orders();
+            }
+            if (!orders_.contains({place_.fits, text}))
+                return {"no order of the operations comes to\n" + text, schedule};
+        }
+        return {};
+    }
+    std::size_t outcomes() const { return outcomes_.size(); }
+    std::size_t states() const { return states_.size(); }
+    vm::AddressSpace& space() { return *space_; }
+
+private:
+    using Outcome = std::pair<Fits, std::string>; ///< where first_fit mapped, and all else
+
+    shim::Space& prepared(const Scenario& scenario) {
+        build(machine_, *owner_, cpu_most, scenario.sparse);
+        const vm::MapRequest wanted{
+            .address = page_at(0), .pages = {2}, .placement = vm::Placement::fixed};
+        if (!other_->map(wanted).ok() ||
+            other_->resolve(page_at(0), {.write = true}) != vm::Resolution::resolved)
+            throw shim::ModelError("no other space");
+        return owner_;
+    }
+    shim::Totals end_space() {
+        machine_.leave(*space_);
+        space_->destroy();
+        other_->destroy();
+        return shim::Totals::now();
+    }
+    std::string outcome() {
+        std::string text;
+        for (unsigned cpu = 0; cpu < explorer_.bodies.size(); ++cpu)
+            text += (cpu == 0 ? "" : " | ") + results_[cpu];
+        return text + "\n" + outcome_of(*space_);
+    }
+    void judge_run() {
+        std::string wrong = machine_.complaints(*space_);
+        if (!wrong.empty()) return explorer_.fail(wrong);
+        for (std::size_t page = 0; page < place_.told.size(); ++page)
+            if (!true_once_[page].contains(place_.told[page]))
+                return explorer_.fail("query told " + place_.told);
+        std::uint64_t state = explorer_.state();
+        for (const std::string& result : results_)
+            state = state * 31 + std::hash<std::string>{}(result);
+        if (!states_.insert(state).second) return;
+        wrong = shim::faults_of(machine_, *space_);
+        if (!wrong.empty()) return explorer_.fail(wrong);
+        outcomes_.try_emplace({place_.fitted, outcome()}, explorer_.schedule());
+        const shim::Totals totals = end_space();
+        if (totals != totals_)
+            explorer_.fail("lost: " + totals.text() + ", where there were " + totals_.text());
+    }
+
+    shim::Machine machine_;
+    shim::Space owner_{machine_};
+    shim::Space other_{machine_};
+    shim::Space& space_;
+    Explorer explorer_;
+    Place place_;
+    bool fits_ = false;
+    shim::Totals totals_{};
+    std::array<std::string, cpu_most> results_;
+    std::set<std::uint64_t> states_;
+    std::map<Outcome, Schedule> outcomes_;
+    std::set<Outcome> orders_;
+    std::array<std::set<char>, end_page - first_page> true_once_;
+    VirtAddr highest_fit_{};
+};
+
+/// Words by what they are.
+class Naming {
+public:
+    explicit Naming(vm::AddressSpace& space) : space_(space) {}
+    std::string of(std::uintptr_t address) const {
+        char text[96];
+        const auto inside = [&](const void* first, std::size_t bytes) {
+            return address - reinterpret_cast<std::uintptr_t>(first) < bytes;
+        };
+        if (address - shim::direct_map_base < shim::physical_limit) {
+            const PhysAddr frame{align_down(address - shim::direct_map_base, page_size)};
+            constexpr const char* kinds[] = {"reserved", "free", "table", "descriptor",
+                                             "kernel",   "page", "cache"};
+            const char* kind = kinds[0];
+            if (vm::is_managed(frame))
+                kind = kinds[static_cast<unsigned>(vm::FrameKind{vm::frame_record(frame).kind})];
+            std::snprintf(text, sizeof text, "%s %#lx + %#lx", kind, frame.value,
+                          address % page_size);
+        } else if (inside(&vm::frame_record(PhysAddr{0}),
+                          (shim::physical_limit >> page_bits) * sizeof(vm::Frame))) {
+            const std::uintptr_t offset =
+                address - reinterpret_cast<std::uintptr_t>(&vm::frame_record(PhysAddr{0}));
+            std::snprintf(text, sizeof text, "record of frame %#lx + %lu",
+                          offset / sizeof(vm::Frame) << page_bits, offset % sizeof(vm::Frame));
+        } else if (inside(&space_, sizeof space_)) {
+            std::snprintf(text, sizeof text, "the space + %#lx",
+                          address - reinterpret_cast<std::uintptr_t>(&space_));
+        } else {
+            std::snprintf(text, sizeof text, "%#lx", address);
+        }
+        return text;
+    }
+
+private:
+    vm::AddressSpace& space_;
+};
+
+void set_failure(Verdict& verdict, const std::string& what, const Schedule& schedule) {
+    verdict.failure = what;
+    verdict.schedule = to_text(schedule);
+}
+
+void conclude(Trial& trial, Verdict& verdict) {
+    verdict.outcomes = trial.outcomes();
+    verdict.states = trial.states();
+    if (const auto& failures = trial.explorer().failures(); !failures.empty())
+        return set_failure(verdict, failures.front().what, failures.front().schedule);
+    const auto [what, schedule] = trial.compare();
+    if (!what.empty()) set_failure(verdict, what, schedule);
+}
+
+} // namespace
+
+std::string Scenario::name() const {
+    std::string text(sparse ? sparse_mark : "");
+    for (std::size_t at = 0; at < operations.size(); ++at) {
+        if (at != 0) text += separator;
+        text += operations[at];
+    }
+    return text;
+}
+
+Scenario Scenario::named(std::string_view name) {
+    Scenario scenario;
+    scenario.sparse = name.starts_with(sparse_mark);
+    if (scenario.sparse) name.remove_prefix(sparse_mark.size());
+    for (;;) {
+        const std::size_t end = name.find(separator);
+        scenario.operations.push_back(operation(name.substr(0, end)).name);
+        if (end == std::string_view::npos) return scenario;
+        name.remove_prefix(end + separator.size());
+    }
+}
+
+Verdict explore(const Scenario& scenario, const Way& way) {
+    Trial trial(scenario);
+    trial.learn_orders();
+    trial.judge();
+    trial.explorer().saboteur = way.saboteur;
+    trial.explorer().reduces = way.reduces;
+    Verdict verdict;
+    verdict.statistics = trial.explorer().explore(Switching::preemptive, scenario.preemptions);
+    trial.explorer().saboteur = nullptr;
+    conclude(trial, verdict);
+    return verdict;
+}
+
+Verdict replay(const Scenario& scenario, const Schedule& schedule, std::string& trace,
+               Saboteur* saboteur) {
+    Trial trial(scenario);
+    trial.learn_orders();
+    trial.judge();
+    trial.explorer().saboteur = saboteur;
+    const Naming names(trial.space());
+    trial.explorer().replay(
+        schedule, [&](unsigned cpu, std::uint32_t step, const MemoryAccess& access) {
+            trace += "CPU " + std::to_string(cpu) + " step " + std::to_string(step) +
+                     (access.writes ? ": writes " : ": reads ") + names.of(access.address) + "\n";
+        });
+    trial.explorer().saboteur = nullptr;
+    Verdict verdict;
+    conclude(trial, verdict);
+    return verdict;
+}
+
+} // namespace explorer
