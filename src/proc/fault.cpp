@@ -25,22 +25,28 @@ namespace {
 
 } // namespace
 
-bool handle_fault(const Fault& fault) {
+bool resolve_page_fault(VirtAddr address, vm::FaultAccess access, Refusal& refusal) {
     Thread& self = port::current_thread();
-    vm::Resolution resolution = vm::Resolution::forbidden;
-    vm::AddressSpace::Located refused{};
-    if (fault.kind == FaultKind::page) {
-        // Addresses outside the user range are holes to the map: resolve says so itself.
-        resolution = self.process()->space().resolve(fault.address, fault.access, refused);
-        if (resolution == vm::Resolution::resolved) {
-            self.faults += 1;
-            return true;
-        }
-    }
+    // Addresses outside the user range are holes to the map: resolve says so itself.
+    refusal.resolution = self.process()->space().resolve(address, access, refusal.entry);
+    if (refusal.resolution != vm::Resolution::resolved) return false;
+    self.faults += 1;
+    return true;
+}
+
+bool handle_refused(const Fault& fault, const Refusal& refusal) {
     if (!fault.from_user) return false;
-    const Delivery upcall = deliver_upcall(self, fault, resolution, refused);
+    const Delivery upcall =
+        deliver_upcall(port::current_thread(), fault, refusal.resolution, refusal.entry);
     if (upcall == Delivery::done) return true;
-    end_by_fault(fault, resolution, upcall);
+    end_by_fault(fault, refusal.resolution, upcall);
+}
+
+bool handle_fault(const Fault& fault) {
+    Refusal refusal;
+    if (fault.kind == FaultKind::page && resolve_page_fault(fault.address, fault.access, refusal))
+        return true;
+    return handle_refused(fault, refusal);
 }
 
 } // namespace proc

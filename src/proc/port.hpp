@@ -163,10 +163,23 @@ struct Fault {
     abi::UpcallFrame* registers = nullptr;
 };
 
+/// Why a fault was not resolved.
+struct Refusal {
+    vm::Resolution resolution = vm::Resolution::forbidden;
+    vm::AddressSpace::Located entry{}; ///< the one that was in the way
+};
+
+/// A page fault of the running thread, or of the kernel's user-memory routines for it. True:
+/// restart the instruction. Otherwise `handle_refused` is called next.
+[[nodiscard]] bool resolve_page_fault(VirtAddr address, vm::FaultAccess access, Refusal& refusal);
+
+/// Handles any fault; of page faults, what `resolve_page_fault` refused.
 /// True: go on in user mode, with the registers as they stand now: restart the instruction, or
 /// begin the thread's handler. False, only for !from_user: take the routine's fix-up. A fault from
 /// user mode that can't be resolved ends the process: then this does not return. Faults elsewhere
 /// in the kernel never come here: they panic in the machine's own code.
+[[nodiscard]] bool handle_refused(const Fault& fault, const Refusal& refusal);
+/// Both, one after the other.
 [[nodiscard]] bool handle_fault(const Fault& fault);
 
 /// Another CPU asked for it by `send_reschedule`.

@@ -23,6 +23,12 @@ using Atomic = std::atomic<T>;
 /// A field that a lock protects, or that only its owner uses.
 template <typename T>
 using Plain = T;
+/// Reads a word that no other CPU's code changes meanwhile.
+template <typename T>
+T load_alone(const Atomic<T>& word) {
+    static_assert(sizeof word == sizeof(T));
+    return reinterpret_cast<const T&>(word);
+}
 
 #else
 
@@ -116,6 +122,12 @@ public:
 private:
     T value_{};
 };
+
+/// Reads a word that no other CPU's code changes meanwhile.
+template <typename T>
+T load_alone(const Atomic<T>& word) {
+    return word.load(std::memory_order_relaxed);
+}
 
 #endif
 

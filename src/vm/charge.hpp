@@ -9,11 +9,13 @@
 
 namespace vm {
 
-/// Where `look` and `apply` are.
+/// Where `look` and `apply` are: at one entry, or at several in a row that are alike
+/// (Entry::is_alike), all of them covered whole.
 struct Spot {
     Level level;
-    VirtRange range; ///< what of the transaction's range this entry maps
-    bool whole;      ///< the range covers all that the entry maps
+    VirtRange range; ///< what of the transaction's range they map
+    bool whole;      ///< the range covers all that they map
+    unsigned entries = 1;
 };
 
 /// The private frame that an entry of a table at `level` holds, 0 if none: a leaf's or a parked
@@ -41,7 +43,7 @@ inline constexpr auto charge_by_level = [] {
 
 /// Pages charged for an entry of a table at `level`. A large one is charged for the tables below it
 /// too, so that touching what is promised never needs a charge: splitting changes no sum.
-inline std::uint64_t charge_of(Entry entry, Level level) {
+[[gnu::always_inline]] inline std::uint64_t charge_of(Entry entry, Level level) {
     const auto promise = [&] {
         return entry.access().writable() && !entry.intent().noreserve ? charge_by_level[level] : 0;
     };
@@ -55,9 +57,11 @@ inline std::uint64_t charge_of(Entry entry, Level level) {
 }
 /// The same for the part that `where` covers of the entry, in the largest blocks that fit.
 std::uint64_t charge_of_part(Entry entry, const Spot& where);
-/// The same for what `where` covers of the entry.
-inline std::uint64_t charge_of(Entry entry, const Spot& where) {
-    return where.whole ? charge_of(entry, where.level) : charge_of_part(entry, where);
+/// The same for what `where` covers of the entry, or of so many like it.
+[[gnu::always_inline]] inline std::uint64_t charge_of(Entry entry, const Spot& where) {
+    if (!where.whole) [[unlikely]]
+        return charge_of_part(entry, where);
+    return charge_of(entry, where.level) * where.entries;
 }
 
 } // namespace vm

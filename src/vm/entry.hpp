@@ -94,6 +94,15 @@ public:
             access_bits(access) | intent_bits(options.intent)};
     }
 
+    /// A present leaf of a page table, with the access and intent of `promise`, a lazy entry or a
+    /// leaf that it takes the place of. Precondition: as for `leaf`.
+    static constexpr Entry page(PhysAddr frame, Entry promise, bool is_cow, bool is_user) {
+        const Access access = promise.access();
+        return Entry{frame.value | bit_present | (promise.bits_ & granted_mask) |
+                     (access.writable() && !is_cow ? bit_write : 0) | (is_cow ? bit_cow : 0) |
+                     (is_user ? bit_user : bit_global) | (access.executable() ? 0 : no_execute())};
+    }
+
     /// Which alternative this is in a table at `level`.
     constexpr EntryKind kind(Level level) const {
         if ((bits_ & bit_present) != 0)
@@ -136,10 +145,13 @@ public:
         return ((bits_ ^ old.bits_) & typed) == 0 &&
                (old.bits_ & (bit_write | bit_executable) & ~bits_) == 0;
     }
-    /// Of two present entries of a page table: whether they say the same about different frames.
-    constexpr bool is_like(Entry other) const {
-        return ((bits_ ^ other.bits_) & ~page_bits_mask) == 0 && present();
+    /// Of two entries of one table, this one no table: whether they say the same. Pages that are
+    /// nobody else's may differ in their frames, and in accessed and dirty bits.
+    constexpr bool is_alike(Entry other) const {
+        return ((bits_ ^ other.bits_) & bits_alike()) == 0;
     }
+    /// The bits in which those that are alike agree.
+    constexpr std::uint64_t bits_alike() const { return is_sole_page() ? ~page_bits_mask : ~0ULL; }
     /// Whether both are present and about one frame, with the same owner.
     constexpr bool has_page_of(Entry other) const {
         return ((bits_ ^ other.bits_) & (frame_mask | bit_shared | bit_present)) == 0 && present();
@@ -148,8 +160,11 @@ public:
     constexpr Entry used_as(Entry other) const {
         return Entry{bits_ | (other.bits_ & (bit_accessed | bit_dirty))};
     }
-    /// What this one says, about the other's frame, with its accessed and dirty bits.
+    /// What this one says, if it says something about a page, about that of another, which is
+    /// present: with its accessed and dirty bits, or parked.
     constexpr Entry about_page_of(Entry other) const {
+        if (is_parked()) return Entry{(bits_ & ~frame_mask) | (~other.bits_ & frame_mask)};
+        if (!present()) return *this;
         return Entry{(bits_ & ~page_bits_mask) | (other.bits_ & page_bits_mask)};
     }
     /// Of a leaf or a parked entry of level 2: what entry `index` of a page table in its place
@@ -173,6 +188,12 @@ public:
         const std::uint64_t offset = std::uint64_t{pages} << page_bits;
         const std::uint64_t wanted = other.present() ? other.bits_ + offset : other.bits_ - offset;
         return ((bits_ ^ wanted) & ~used) == 0;
+    }
+    /// Present or parked.
+    constexpr bool has_page() const { return present() || is_parked(); }
+    /// Of an entry of a page table: a present page that nobody else has.
+    constexpr bool is_sole_page() const {
+        return (bits_ & (bit_present | bit_shared | bit_cow)) == bit_present;
     }
     /// "Don't free me".
     constexpr bool is_shared() const { return (bits_ & bit_shared) != 0; }
@@ -201,6 +222,7 @@ public:
 
 private:
     friend class Slot;
+    friend class RightsChange;
     static constexpr unsigned state_shift = 1;
     static constexpr unsigned memory_type_shift = 3;
     static constexpr unsigned ceiling_shift = 52;
@@ -226,6 +248,8 @@ private:
     static constexpr std::uint64_t frame_mask = ((1ULL << 52) - 1) & ~(page_size - 1);
     /// What differs between neighbouring pages of a range that was mapped as one.
     static constexpr std::uint64_t page_bits_mask = frame_mask | bit_accessed | bit_dirty;
+    /// Access and intent, in entries of all kinds.
+    static constexpr std::uint64_t granted_mask = ((1ULL << 62) - 1) & ~((1ULL << 52) - 1);
     static constexpr std::uint64_t inverted_mask = ((1ULL << 52) - 1) & ~((1ULL << 35) - 1);
     // States of not-present entries; EntryKind's number less 2.
     static constexpr std::uint64_t state_lazy = 1;
@@ -260,6 +284,22 @@ private:
     std::uint64_t bits_ = 0;
 };
 static_assert(sizeof(Entry) == 8);
+
+/// How an entry becomes another one about the same page: bits that go, then bits that come, so that
+/// it is never writable and executable in between.
+class RightsChange {
+public:
+    constexpr RightsChange(Entry old, Entry now)
+        : gone_(old.bits_ & ~now.bits_ & ~Entry::page_bits_mask),
+          come_(now.bits_ & ~old.bits_ & ~Entry::page_bits_mask) {}
+    constexpr bool takes() const { return gone_ != 0; }
+    constexpr bool gives() const { return come_ != 0; }
+
+private:
+    friend class Slot;
+    std::uint64_t gone_;
+    std::uint64_t come_;
+};
 
 constexpr EntryView Entry::view(Level level) const {
     switch (kind(level)) {
@@ -299,5 +339,8 @@ static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read_write(), 1,
                           {.type = MemoryType::uncached, .shared = true, .cow = true})
                   .raw() == 0x8c0000000000261d);
 static_assert(Entry::absent().raw() == 0);
+static_assert(Entry::page(PhysAddr{0x2000}, Entry::lazy(Access::read_write(), {Ceiling::all()}),
+                          false, true) ==
+              Entry::leaf(PhysAddr{0x2000}, Access::read_write(), 1, {.intent = {Ceiling::all()}}));
 
 } // namespace vm

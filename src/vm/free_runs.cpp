@@ -58,6 +58,22 @@ unsigned alike_below(const TableDescriptor& table, unsigned end, bool empty) {
     return end;
 }
 
+unsigned count_alike(const Slot* slots, unsigned count, Entry entry) {
+    const std::uint64_t bits = entry.bits_alike();
+    if (!entry.is_alike(slots[1].peek())) return 1;
+    constexpr unsigned block = 16;
+    unsigned left = count;
+    for (; left >= block; left -= block, slots += block) {
+        std::uint64_t differing = 0;
+#pragma GCC unroll 16
+        for (unsigned index = 0; index < block; ++index)
+            differing |= slots[index].peek().raw() ^ entry.raw();
+        if ((differing & bits) != 0) break;
+    }
+    while (left != 0 && entry.is_alike(slots->peek())) --left, ++slots;
+    return count - left;
+}
+
 unsigned find_empty(const TableDescriptor& table, unsigned first, unsigned count, unsigned step) {
     const std::uint64_t aligned = multiples(step);
     for (unsigned word = first / 64; word < bitmap_words; ++word) {

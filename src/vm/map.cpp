@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // map, unmap: putting ranges into the map and taking them out.
+#include "vm/search.hpp"
 #include "vm/transaction.hpp"
 
 namespace vm {
@@ -17,30 +18,77 @@ constexpr auto never = [](Entry) { return false; };
 
 /// For `look`: refuses what is mapped.
 constexpr auto must_be_hole = [](Entry old, const Spot& where) -> Result<void> {
-    if (!Transaction::is_hole(old, where.level)) return Error::already_mapped;
+    if (!old.empty() && !Transaction::is_hole(old, where.level)) return Error::already_mapped;
     return {};
 };
 
 } // namespace
 
-Result<void> AddressSpace::place(VirtRange range, Entry entry, bool replace) {
-    Transaction transaction(*this, range, Detach::yes);
+namespace {
+
+template <Extent extent>
+[[gnu::always_inline]] inline Result<void> place_in(Transaction& transaction, Entry entry,
+                                                    bool replace) {
     std::uint64_t charge = 0;
-    TRY(transaction.look([&](Entry old, const Spot& where) -> Result<void> {
+    TRY(transaction.look<extent>([&](Entry old, const Spot& where) -> Result<void> {
         if (!replace) TRY(must_be_hole(old, where));
         if (old != entry) charge += charge_of(entry, where);
         return {};
     }));
     const auto differs = [&](Entry old) { return old != entry; };
-    TRY(transaction.reserve(charge, level_max, differs,
-                            [&] { return transaction.charge_within(differs); }));
+    TRY(transaction.reserve<extent>(charge, level_max, differs,
+                                    [&] { return transaction.charge_within(differs); }));
     std::uint64_t released = 0;
-    transaction.apply(differs, [&](Entry old, const Spot& where) {
+    transaction.apply<extent>(differs, [&](Entry old, const Spot& where) {
         if (old != entry) released += charge_of(old, where);
         return entry;
     });
-    transaction.commit(released);
+    transaction.commit<extent>(released);
     return {};
+}
+[[gnu::noinline]] Result<void> place_anywhere(Transaction& transaction, Entry entry, bool replace) {
+    return place_in<Extent::any>(transaction, entry, replace);
+}
+
+template <Extent extent>
+[[gnu::always_inline]] inline Result<void> clear_in(Transaction& transaction) {
+    const auto mapped = [](Entry entry) { return !entry.empty(); };
+    TRY(transaction.reserve<extent>(0, level_max, mapped,
+                                    [&] { return transaction.charge_within(mapped); }));
+    std::uint64_t released = 0;
+    transaction.apply<extent>(mapped, [&](Entry old, const Spot& where) {
+        released += charge_of(old, where);
+        return Entry::absent();
+    });
+    transaction.commit<extent>(released);
+    return {};
+}
+[[gnu::noinline]] Result<void> clear_anywhere(Transaction& transaction) {
+    return clear_in<Extent::any>(transaction);
+}
+
+} // namespace
+
+Result<void> AddressSpace::place(VirtRange range, Entry entry, bool replace,
+                                 TableDescriptor* page_table) {
+    [[gnu::uninitialized]] Transaction transaction(*this, range, Detach::yes, page_table);
+    if (!transaction.in_page_table()) [[unlikely]]
+        return place_anywhere(transaction, entry, replace);
+    return place_in<Extent::page_table>(transaction, entry, replace);
+}
+
+[[gnu::always_inline]] inline Result<VirtAddr> AddressSpace::map_few(const MapRequest& request,
+                                                                     Entry entry) {
+    const bool in_arena = !request.arena.empty();
+    const VirtAddr from = in_arena ? request.arena.start : std::max(request.address, range_.start);
+    const VirtAddr end = in_arena ? request.arena.end : range_.end;
+    if (!(from < end) || !from.page_aligned()) return Error::no_space;
+    const FoundPages found =
+        find_pages(root_, levels_, from, static_cast<unsigned>(request.pages.value));
+    const VirtRange range{found.start, found.start + request.pages.bytes()};
+    if (found.table == nullptr || end < range.end) return Error::no_space;
+    TRY(place(range, entry, false, found.table));
+    return range.start;
 }
 
 Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
@@ -58,12 +106,21 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
     if (request.placement == Placement::fixed || request.placement == Placement::replace) {
         const VirtRange range{request.address, request.address + request.pages.bytes()};
         TRY(check(range));
-        TRY(place(range, entry, request.placement == Placement::replace));
+        TRY(place(range, entry, request.placement == Placement::replace, nullptr));
         return request.address;
+    }
+    if (request.placement == Placement::first_fit && request.pages.value <= 64 &&
+        alignment == page_size) [[likely]] {
+        const auto mapped = map_few(request, entry);
+        if (mapped) [[likely]]
+            return *mapped;
+        // The long way then; or somebody else took the pages since.
+        if (mapped.error() != Error::no_space && mapped.error() != Error::already_mapped)
+            return mapped.error();
     }
     for (;;) {
         const VirtAddr at = TRY(hole_for(request, alignment));
-        const auto placed = place({at, at + request.pages.bytes()}, entry, false);
+        const auto placed = place({at, at + request.pages.bytes()}, entry, false, nullptr);
         if (placed) return at;
         // Somebody else took the range since: search again.
         if (placed.error() != Error::already_mapped) return placed.error();
@@ -91,7 +148,7 @@ Result<void> AddressSpace::place_window(const WindowRequest& request, VirtAddr a
     TRY(check(range));
     // Its frames may lie anywhere, so its leaves are of 4 KiB: in tables, which stay where they
     // are.
-    Transaction transaction(*this, range);
+    [[gnu::uninitialized]] Transaction transaction(*this, range);
     if (request.placement != Placement::replace) TRY(transaction.look(must_be_hole));
     const LeafOptions options{.intent = {Ceiling::of(request.access), Origin::window, true},
                               .type = request.type,
@@ -100,7 +157,7 @@ Result<void> AddressSpace::place_window(const WindowRequest& request, VirtAddr a
                               .global = kernel_};
     TRY(transaction.reserve(0, 1, always, [&] { return transaction.charge_within(always); }));
     std::uint64_t released = 0;
-    transaction.apply(always, [&](Entry old, const Spot& where) {
+    transaction.apply_to_each(always, [&](Entry old, const Spot& where) {
         released += charge_of(old, where);
         return Entry::leaf(request.frames + (where.range.start - at), request.access, where.level,
                            options);
@@ -111,17 +168,10 @@ Result<void> AddressSpace::place_window(const WindowRequest& request, VirtAddr a
 
 Result<void> AddressSpace::unmap(VirtRange range) {
     TRY(check(range));
-    Transaction transaction(*this, range, Detach::yes);
-    const auto mapped = [](Entry entry) { return !entry.empty(); };
-    TRY(transaction.reserve(0, level_max, mapped,
-                            [&] { return transaction.charge_within(mapped); }));
-    std::uint64_t released = 0;
-    transaction.apply(mapped, [&](Entry old, const Spot& where) {
-        released += charge_of(old, where);
-        return Entry::absent();
-    });
-    transaction.commit(released);
-    return {};
+    [[gnu::uninitialized]] Transaction transaction(*this, range, Detach::yes);
+    if (!transaction.in_page_table()) [[unlikely]]
+        return clear_anywhere(transaction);
+    return clear_in<Extent::page_table>(transaction);
 }
 
 } // namespace vm

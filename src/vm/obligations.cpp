@@ -56,7 +56,7 @@ private:
         }
     }
     /// The same for a page table, where nearly all entries are private pages.
-    void pages(const Slot* slots, unsigned live) {
+    [[gnu::noinline]] void pages(const Slot* slots, unsigned live) {
         std::uint64_t frames = live;
         for (; live != 0; ++slots) {
             const Entry entry = slots->load();
@@ -70,7 +70,7 @@ private:
         }
         charge_ += frames;
     }
-    void other(Entry entry, Level level) {
+    [[gnu::noinline]] void other(Entry entry, Level level) {
         charge_ += charge_of(entry, level);
         const PhysAddr frame = private_frame(entry, level);
         if (frame.value != 0 && !drop_.take(frame)) release_frame(frame);
@@ -85,7 +85,6 @@ private:
 } // namespace
 
 void Obligations::flush(AddressSpace& space) {
-    if (hull_.empty()) return;
     port::flush({&space, hull_, tables_changed_});
     hull_ = {};
 }

@@ -18,9 +18,12 @@ public:
     void own_frame(PhysAddr frame);
     /// A table that was unlinked, with all below it; it mapped `range`.
     void own_table(TableDescriptor* table, VirtRange range);
+    /// Whether there is something to flush.
+    bool owes() const { return !hull_.empty(); }
     /// Whether there is something to release.
     bool any() const { return frames_.value != 0 || tables_ != nullptr; }
-    /// Meets what is owed to the CPUs' TLBs. Under the locks of the changed tables.
+    /// Meets what is owed to the CPUs' TLBs, which is something. Under the locks of the changed
+    /// tables.
     void flush(AddressSpace& space);
     /// Frees what was replaced, and gives the charge of the dismantled tables and of what stood in
     /// them, in pages. After `flush`, without locks.

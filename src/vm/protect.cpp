@@ -55,58 +55,44 @@ Entry without_page(Entry entry, Level level) {
     return entry;
 }
 
-/// What became of a page that is nobody else's. Of the pages that follow most differ in nothing but
-/// their frames, so the same becomes of them, and they keep their charge.
-class Precedent {
-public:
-    bool covers(Entry old) const { return old.is_like(old_); }
-    Entry applied_to(Entry old) const { return now_.about_page_of(old); }
-    /// Both of a page table.
-    void set(Entry old, Entry now) {
-        if (!old.is_own_page() || old.is_cow() || !now.present()) return;
-        old_ = old;
-        now_ = now;
-    }
-
-private:
-    Entry old_{};
-    Entry now_{};
-};
-
 /// Changes every entry of the range by change(Entry, Level), charging or releasing the difference.
 /// admit(Entry) -> Result<void> may refuse. A page keeps its charge while it keeps its frame.
-template <bool keeps_frames, typename Admit, typename Change>
-Result<void> transform(AddressSpace& space, VirtRange range, Admit admit, Change change) {
-    Transaction transaction(space, range);
+template <bool keeps_frames, Extent extent, typename Admit, typename Change>
+[[gnu::always_inline]] inline Result<void> transform_in(Transaction& transaction, Admit admit,
+                                                        Change change) {
     std::uint64_t before = 0;
     std::uint64_t after = 0;
-    Precedent seen;
-    TRY(transaction.look([&](Entry old, const Spot& where) -> Result<void> {
-        if (keeps_frames && seen.covers(old)) return {};
+    TRY(transaction.look<extent>([&](Entry old, const Spot& where) -> Result<void> {
         if (old.empty()) return Error::not_mapped;
         TRY(admit(old));
-        if (keeps_frames && private_frame(old, where.level).value != 0) {
-            if (where.level == 1) seen.set(old, old);
-            return {};
-        }
+        if (keeps_frames && private_frame(old, where.level).value != 0) return {};
         before += charge_of(old, where);
         after += charge_of(change(old, where.level), where);
         return {};
     }));
     const auto changes = [&](Entry old) { return change(old, level_max) != old; };
-    TRY(transaction.reserve(after > before ? after - before : 0, level_max, changes,
-                            [&] { return before > after ? before - after : 0; }));
-    Precedent done;
-    transaction.apply(changes, [&](Entry old, const Spot& where) {
-        if (keeps_frames && done.covers(old)) return done.applied_to(old);
-        const Entry now = change(old, where.level);
-        if (keeps_frames && where.level == 1) done.set(old, now);
-        return now;
-    });
+    TRY(transaction.reserve<extent>(after > before ? after - before : 0, level_max, changes,
+                                    [&] { return before > after ? before - after : 0; }));
+    transaction.apply<extent>(
+        changes, [&](Entry old, const Spot& where) { return change(old, where.level); });
     // A page that is promised still may be touched at once: the one that it had must be free.
-    transaction.commit(before > after ? before - after : 0,
-                       keeps_frames ? Freeing::after_unlock : Freeing::under_locks);
+    transaction.commit<extent>(before > after ? before - after : 0,
+                               keeps_frames ? Freeing::after_unlock : Freeing::under_locks);
     return {};
+}
+template <bool keeps_frames, typename Admit, typename Change>
+[[gnu::noinline]] Result<void> transform_anywhere(Transaction& transaction, Admit admit,
+                                                  Change change) {
+    return transform_in<keeps_frames, Extent::any>(transaction, admit, change);
+}
+
+template <bool keeps_frames, typename Admit, typename Change>
+[[gnu::always_inline]] inline Result<void> transform(AddressSpace& space, VirtRange range,
+                                                     Admit admit, Change change) {
+    [[gnu::uninitialized]] Transaction transaction(space, range);
+    if (!transaction.in_page_table()) [[unlikely]]
+        return transform_anywhere<keeps_frames>(transaction, admit, change);
+    return transform_in<keeps_frames, Extent::page_table>(transaction, admit, change);
 }
 
 } // namespace
@@ -115,7 +101,7 @@ Result<void> AddressSpace::protect(VirtRange range, Access access) {
     TRY(check(range));
     return transform<true>(
         *this, range,
-        [&](Entry old) -> Result<void> {
+        [access](Entry old) -> Result<void> {
             if (!old.intent().ceiling.allows(access)) return Error::not_permitted;
             // A parked entry has no room for a memory type: device windows keep their rights.
             if (access == Access::none() && old.present() &&
@@ -123,7 +109,9 @@ Result<void> AddressSpace::protect(VirtRange range, Access access) {
                 return Error::not_permitted;
             return {};
         },
-        [&](Entry old, Level level) { return with_access(old, level, access, kernel_); });
+        [access, kernel = bool{kernel_}](Entry old, Level level) {
+            return with_access(old, level, access, kernel);
+        });
 }
 
 Result<void> AddressSpace::discard(VirtRange range) {

@@ -47,7 +47,7 @@ private:
 Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch touch,
                                       Located& refused) {
     const bool force = touch == Touch::populate;
-    Transaction transaction(*this, {page, page + page_size});
+    [[gnu::uninitialized]] Transaction transaction(*this, {page, page + page_size});
     const auto [old, level] = transaction.decisive();
     const EntryKind kind = old.kind(level);
     const auto refuse = [&](Resolution why) {
@@ -76,25 +76,38 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     // What stands there afterwards: the same frame made writable, a fresh one, or zeros to read.
     FreshFrame fresh;
     PhysAddr frame = zeros ? zero_frame() : old.frame();
-    const bool sole = !zeros && frame_record(frame).references.load(std::memory_order_acquire) == 1;
-    if (wants_own && !sole) {
+    if (wants_own &&
+        (zeros || frame_record(frame).references.load(std::memory_order_acquire) != 1)) {
         if (!fresh.allocate(frame, kernel_ ? FrameKind::kernel : FrameKind::anonymous))
             return refuse(Resolution::no_memory);
         frame = fresh.frame();
     }
+    const Intent intent = old.intent();
+    // The page's charge within a larger entry is one page: splitting is charged apart. What is
+    // neither promised nor a page yet was not charged.
+    const bool charged = !zeros || (access.writable() && !intent.noreserve);
     const bool parks = access == Access::none(); // populated without rights
-    const LeafOptions options{
-        .intent = old.intent(), .cow = !wants_own, .user = !kernel_, .global = kernel_};
-    const Entry now = parks ? Entry::parked(frame, old.intent(), false, false)
-                            : Entry::leaf(frame, access, 1, options);
-    // The page's charge within a larger entry is one page: splitting is charged apart.
-    const std::uint64_t before = charge_of(old, level) != 0 ? 1 : 0;
-    const std::uint64_t after = charge_of(now, 1);
+    const Entry now = parks ? Entry::parked(frame, intent, false, false)
+                            : Entry::page(frame, old, !wants_own, !kernel_);
+    const std::uint64_t charge = wants_own && !charged ? 1 : 0;
+    const auto refused_charge = [&](Error error) {
+        return refuse(error == Error::limit_reached ? Resolution::over_quota
+                                                    : Resolution::no_memory);
+    };
     const auto splits = [](Entry) { return true; };
-    if (const auto reserved = transaction.reserve(after - before, 1, splits); !reserved)
-        return refuse(reserved.error() == Error::limit_reached ? Resolution::over_quota
-                                                               : Resolution::no_memory);
-    transaction.apply(splits, [&](Entry, const Spot&) { return now; });
+    if (transaction.in_page_table()) [[likely]] {
+        if (charge != 0)
+            if (const auto reserved = transaction.reserve<Extent::page_table>(charge, 1, splits);
+                !reserved)
+                return refused_charge(reserved.error());
+        transaction.install(old, now);
+        fresh.install();
+        transaction.commit<Extent::page_table>();
+        return Resolution::resolved;
+    }
+    if (const auto reserved = transaction.reserve(charge, 1, splits); !reserved)
+        return refused_charge(reserved.error());
+    transaction.apply_to_each(splits, [&](Entry, const Spot&) { return now; });
     fresh.install();
     transaction.commit();
     return Resolution::resolved;

@@ -136,7 +136,7 @@ template <abi::Direction direction>
 bool Search<direction>::run(const TableRef& root) {
     // Straight down to where it begins, as long as promises allow; what lies beside on the way
     // back.
-    TableRef path[level_max + 1];
+    [[gnu::uninitialized]] TableRef path[level_max + 1];
     const VirtAddr begin = up ? within_.start : within_.end - 1;
     TableRef table = root;
     while (table.level > 1) {
@@ -335,7 +335,8 @@ bool Search<direction>::visit_slot(const TableRef& table, unsigned slot) {
         const std::uint64_t near = whole ? near_pages(child) : 0;
         if (near != 0 && extend(further(near_end(table, slot), near))) return true;
         if (near == level_pages(table.level)) return false; // nothing but emptied tables
-        const std::uint64_t far = pages_ > 1 ? far_pages(child) : 0;
+        // What is aligned to whole slots does not begin (or, downwards, end) inside of this one.
+        const std::uint64_t far = pages_ > 1 && (!aligned || !up) ? far_pages(child) : 0;
         restart(up ? end - (far << page_bits) : end + (far << page_bits));
     }
     if (!dry_ && whole) lower_slot(table, slot);

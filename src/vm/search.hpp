@@ -23,6 +23,15 @@ namespace vm {
 Result<VirtAddr> find_hole(const TableRef& root, std::uint64_t pages, std::uint64_t alignment,
                            VirtRange within, abi::Direction direction);
 
+/// A hole, and the page table in which it lies; null if the quick way did not find it.
+struct FoundPages {
+    VirtAddr start{};
+    TableDescriptor* table = nullptr;
+};
+/// The lowest hole of 1 to 64 pages at or above `from`, where it is told by the page directory of
+/// `from` and its promises hold. Otherwise it may still be there: see `find_hole`. Changes nothing.
+FoundPages find_pages(PhysAddr root, unsigned levels, VirtAddr from, unsigned pages);
+
 /// After a search for runs of `pages` in vain: makes the table promise fewer, as far as bitmaps and
 /// what tables below promise allow.
 void lower_promise(const TableRef& table, std::uint64_t pages);

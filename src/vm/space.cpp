@@ -93,13 +93,6 @@ void AddressSpace::destroy() {
     account_.settle();
 }
 
-Result<void> AddressSpace::check(VirtRange range) const {
-    if (!range.start.page_aligned() || !range.end.page_aligned() || range.empty())
-        return Error::invalid_argument;
-    if (range.start < range_.start || range_.end < range.end) return Error::invalid_argument;
-    return {};
-}
-
 namespace {
 
 /// Adds what `table` and the tables below it hold within `range`.

@@ -14,6 +14,8 @@
 
 namespace vm {
 
+struct TableDescriptor;
+
 /// Where a new mapping goes.
 enum class Placement : std::uint8_t {
     first_fit, ///< the lowest free range at or above `address`
@@ -173,8 +175,18 @@ private:
     VirtAddr top_base() const {
         return VirtAddr{align_down(range_.start.value, level_size(levels_ + 1))};
     }
-    Result<void> check(VirtRange range) const;
-    Result<void> place(VirtRange range, Entry entry, bool replace);
+    Result<void> check(VirtRange range) const {
+        const std::uint64_t unaligned = (range.start.value | range.end.value) % page_size;
+        if (unaligned != 0 || range.empty() || range.start < range_.start || range_.end < range.end)
+            [[unlikely]]
+            return Error::invalid_argument;
+        return {};
+    }
+    /// `page_table`: in which the range lies, if a search just found it; else null.
+    Result<void> place(VirtRange range, Entry entry, bool replace, TableDescriptor* page_table);
+    /// Maps up to 64 pages by first fit, if the quick way finds a hole. Errors: no_space if not,
+    /// already_mapped if somebody else took it, no_memory.
+    Result<VirtAddr> map_few(const MapRequest& request, Entry entry);
     /// A hole for what is asked, within the arena first.
     Result<VirtAddr> hole_for(const MapRequest& request, std::uint64_t alignment) const;
     Result<void> place_window(const WindowRequest& request, VirtAddr at);

@@ -42,9 +42,7 @@ void initialise(TableDescriptor& descriptor, PhysAddr frame, Level level) {
 
 } // namespace
 
-bool TableDescriptor::holds_only(Entry value, const Slot* slots) {
-    if (value.empty() ? live != 0 : live != table_entries) return false;
-    if (value == base) return differing == 0;
+bool TableDescriptor::all_became(Entry value, const Slot* slots) {
     if (differing != table_entries || slots[witness].load() != value) return false;
     for (unsigned index = 0; index < table_entries; ++index) {
         if (slots[index].load() == value) continue;

@@ -41,6 +41,12 @@ public:
     Entry narrow() { return Entry{word_.fetch_and(~Entry::bit_write, std::memory_order_acq_rel)}; }
     /// Lets the processor write a frame that is this page's own.
     void widen() { word_.fetch_or(Entry::bit_write, std::memory_order_acq_rel); }
+    /// Takes rights away, and gives rights, of a page that stays: accessed and dirty bits as well.
+    void narrow(RightsChange change) { word_.fetch_and(~change.gone_, std::memory_order_acq_rel); }
+    void widen(RightsChange change) { word_.fetch_or(change.come_, std::memory_order_acq_rel); }
+    /// As `load`, under the table's lock: only the processor changes it meanwhile. Without order,
+    /// so that the compiler can join many.
+    Entry peek() const { return Entry{load_alone(word_)}; }
 
 private:
     Atomic<std::uint64_t> word_;
@@ -80,6 +86,19 @@ struct alignas(64) TableDescriptor {
         live = static_cast<std::uint16_t>(now.empty() ? live - 1 : live + 1);
         free[index / 64] = free[index / 64] ^ 1ULL << (index % 64);
     }
+    /// The same for `number` slots from `index` on that all held `old`. Neither has a page.
+    void count(unsigned index, unsigned number, Entry old, Entry now) {
+        const unsigned differ = (now != base) - (old != base);
+        differing = static_cast<std::uint16_t>(differing + differ * number);
+        if (old.empty() == now.empty()) return;
+        live = static_cast<std::uint16_t>(now.empty() ? live - number : live + number);
+        for (unsigned end = index + number; index < end;) {
+            const unsigned first = index % 64;
+            const unsigned bits = std::min(64 - first, end - index);
+            free[index / 64] = free[index / 64] ^ (~0ULL >> (64 - bits)) << first;
+            index += bits;
+        }
+    }
     /// Fills an empty table. Precondition: nothing reaches it; `entry` is not empty.
     void fill(Slot* slots, Entry entry) {
         for (unsigned index = 0; index < table_entries; ++index) slots[index].store(entry);
@@ -97,10 +116,18 @@ struct alignas(64) TableDescriptor {
     }
     /// Whether all slots hold `value`, which one of them was just given. Reads no slot unless all
     /// differ from `base`, and then seldom more than one.
-    bool holds_only(Entry value, const Slot* slots);
+    bool holds_only(Entry value, const Slot* slots) {
+        if (!may_hold_only(value)) return false;
+        return value == base ? differing == 0 : all_became(value, slots);
+    }
+    /// Whether as many slots are empty as it takes.
+    bool may_hold_only(Entry value) const { return live == (value.empty() ? 0 : table_entries); }
     /// Of a page table: whether its pages are those of one aligned block, in their order, which has
     /// no other user, and alike in all else. Reads few slots as long as they are not.
     bool holds_block(const Slot* slots);
+
+private:
+    bool all_became(Entry value, const Slot* slots);
 };
 static_assert(sizeof(TableDescriptor) == 128);
 

@@ -7,8 +7,22 @@
 
 namespace vm {
 
-Transaction::Transaction(AddressSpace& space, VirtRange range, Detach detach)
-    : space_(space), range_(range), detach_(detach) {
+TableDescriptor* Transaction::find_page_table(const AddressSpace& space, VirtAddr address) {
+    PhysAddr table = space.root_;
+    const auto descend = [&](unsigned shift) {
+        constexpr Level any_upper = 2;
+        const auto* const slots = static_cast<const Slot*>(direct(table));
+        const Entry entry = slots[(address.value >> shift) % table_entries].load();
+        table = entry.frame();
+        return entry.is_table(any_upper);
+    };
+    if (space.levels_ == 5 && !descend(level_shift(5))) return nullptr;
+    if (!descend(level_shift(4)) || !descend(level_shift(3)) || !descend(level_shift(2)))
+        return nullptr;
+    return frame_record(table).table;
+}
+
+void Transaction::lock_all() {
     lock_top();
     if (top_.level > 1) lock_below(top_, range_);
 }
@@ -62,12 +76,12 @@ bool Transaction::is_hole(Entry entry, Level level) {
     return true;
 }
 
-Transaction::~Transaction() {
-    if (!applied_) leave();
-}
-
 void Transaction::leave() {
     applied_ = true; // there is nothing more to do
+    undo();
+}
+
+void Transaction::undo() {
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
     for (TableDescriptor* reserved : reserved_) {
@@ -80,10 +94,14 @@ template <typename Visit>
 void Transaction::for_tables_below(const TableRef& table, VirtRange range, Visit&& visit) {
     if (table.level == 1) return;
     const unsigned last = table.index_of(range.end - 1);
-    for (unsigned index = table.index_of(range.start); index <= last; ++index) {
+    for (unsigned index = table.index_of(range.start); index <= last;) {
         const Entry entry = table.slots[index].load();
-        if (entry.is_table(table.level))
+        if (entry.is_table(table.level)) {
             visit(table.below(entry, index), spot(table, index, range).range);
+            ++index;
+        } else {
+            index += alike_slots(table, index, last + 1, entry);
+        }
     }
 }
 
@@ -153,6 +171,70 @@ Result<void> Transaction::make_tables(const Need& need) {
         reserved_[upper] = table;
     }
     return {};
+}
+
+void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry now,
+                      const Spot& where) {
+    Slot& slot = table.slots[index];
+    if (old.present()) {
+        if (now.has_page_of(old)) {
+            slot.restate(old, now);
+        } else {
+            slot.exchange(now);
+        }
+        if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
+            obligations_.owe(where.range);
+    } else {
+        slot.store(now);
+    }
+    const PhysAddr before = private_frame(old, where.level);
+    const PhysAddr after = private_frame(now, where.level);
+    if (before != after) {
+        std::uint32_t frames = table.descriptor->frames;
+        const auto pages = static_cast<std::uint32_t>(level_pages(where.level));
+        if (before.value != 0) {
+            obligations_.own_frame(before);
+            frames -= pages;
+        }
+        if (after.value != 0) frames += pages;
+        table.descriptor->frames = frames;
+    }
+    table.descriptor->count(index, old, now);
+    freed_ = freed_ || now.empty();
+}
+
+void Transaction::put_many(const TableRef& table, unsigned index, Entry old, Entry now,
+                           const Spot& where) {
+    if (old.has_page() || now.has_page()) {
+        require(old.present(), "pages alike for entries alike");
+        const std::uint64_t bytes = level_size(table.level);
+        for (VirtAddr at = where.range.start; at < where.range.end; at = at + bytes, ++index) {
+            const Entry each = table.slots[index].load();
+            put(table, index, each, now.about_page_of(each), {table.level, {at, at + bytes}, true});
+        }
+        return;
+    }
+    for (Slot& slot : std::span(table.slots + index, where.entries)) slot.store(now);
+    table.descriptor->count(index, where.entries, old, now);
+    freed_ = freed_ || now.empty();
+}
+
+namespace {
+/// Calls step(Slot&) for each, in a loop that is mostly steps.
+template <typename Step>
+void for_each(Slot* slots, unsigned count, Step step) {
+    constexpr unsigned block = 8;
+    for (; count >= block; count -= block, slots += block) {
+#pragma GCC unroll 8
+        for (unsigned index = 0; index < block; ++index) step(slots[index]);
+    }
+    for (; count != 0; --count) step(*slots++);
+}
+} // namespace
+
+void Transaction::change_many(Slot* slots, unsigned count, RightsChange change) {
+    if (change.takes()) for_each(slots, count, [&](Slot& slot) { slot.narrow(change); });
+    if (change.gives()) for_each(slots, count, [&](Slot& slot) { slot.widen(change); });
 }
 
 void Transaction::mirror(const TableRef& root, unsigned first, unsigned last) const {
@@ -250,16 +332,12 @@ bool Transaction::fold() {
     return true;
 }
 
-void Transaction::commit(std::uint64_t released, Freeing freeing) {
+void Transaction::commit_all(std::uint64_t released, Freeing freeing) {
     require(applied_ && reserved_[0] == nullptr && reserved_[1] == nullptr,
             "a transaction reserved more than it used");
-    if (freed_) {
-        std::atomic_thread_fence(
-            std::memory_order_seq_cst); // what was freed first: see promise.hpp
-        raise_promises(table_at(space_.root_, space_.levels_, space_.top_base()), top_, range_);
-    }
+    if (freed_) raise_promises();
     // Under the locks: who maps the range next must not meet translations of what was there.
-    obligations_.flush(space_);
+    if (obligations_.owes()) obligations_.flush(space_);
     const bool early = freeing == Freeing::under_locks || freeing_ == Freeing::under_locks;
     if (early && obligations_.any()) released += obligations_.release(space_);
     if (top_.level > 1) unlock_below(top_, range_);

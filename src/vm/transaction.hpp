@@ -11,6 +11,7 @@
 #pragma once
 
 #include "vm/charge.hpp"
+#include "vm/free_runs.hpp"
 #include "vm/idle.hpp"
 #include "vm/obligations.hpp"
 #include "vm/space.hpp"
@@ -29,21 +30,41 @@ enum class Freeing : bool {
     under_locks,  ///< where its charge stays, and pays for what may be touched from then on
 };
 
+/// What is known of a transaction when its code is compiled, so that most operations, on a few
+/// pages, get code of their own.
+enum class Extent : bool {
+    any,
+    page_table, ///< all in one page table: see `in_page_table`
+};
+
 class Transaction {
 public:
     /// Locks the tables of a page-aligned, not empty range inside the space's. With Detach::yes,
     /// wholly covered tables will be unlinked with all below them.
-    Transaction(AddressSpace& space, VirtRange range, Detach detach = Detach::no);
-    ~Transaction();
+    /// `page_table`: the one in which the range lies, if a walk found it, and this CPU did not wait
+    /// since.
+    Transaction(AddressSpace& space, VirtRange range, Detach detach = Detach::no,
+                TableDescriptor* page_table = nullptr);
+    ~Transaction() {
+        if (!applied_) [[unlikely]]
+            undo();
+    }
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
 
-    /// Calls visitor(Entry, const Spot&) -> Result<void> for every entry of the range that is no
-    /// table, empty ones included, and for every table that will be unlinked; stops at an error.
-    template <typename Visitor>
-    Result<void> look(Visitor&& visitor) const {
-        return look_in(top_, range_, visitor);
+    /// Calls visitor(Entry, const Spot&) -> Result<void> for the entries of the range that are no
+    /// tables, empty ones included, once for as many in a row as are alike (Entry::is_alike) and
+    /// covered whole; and for every table that will be unlinked. Stops at an error.
+    template <Extent extent = Extent::any, typename Visitor>
+    [[gnu::always_inline]] Result<void> look(Visitor&& visitor) {
+        seen_ = Seen::run_by_table;
+        if constexpr (extent == Extent::page_table)
+            return look_at_pages(top_, range_, visitor);
+        else
+            return look_in(top_, range_, visitor);
     }
+    /// Whether it may go on as Extent::page_table.
+    bool in_page_table() const { return top_.level == 1; }
 
     /// Whether an entry of a table at `level` maps nothing: empty, or a table of such.
     static bool is_hole(Entry entry, Level level);
@@ -56,14 +77,14 @@ public:
     /// tables below entries covered in part, or standing above `leaf_level`, for which
     /// splits(Entry) holds. Where a limit is met, what `surplus()` gives pays instead: pages of
     /// charge that `commit` would give back. Errors: no_memory, limit_reached.
-    template <typename Splits, typename Surplus>
-    Result<void> reserve(std::uint64_t charge, Level leaf_level, Splits&& splits,
-                         Surplus&& surplus) {
+    template <Extent extent = Extent::any, typename Splits, typename Surplus>
+    [[gnu::always_inline]] Result<void> reserve(std::uint64_t charge, Level leaf_level,
+                                                Splits&& splits, Surplus&& surplus) {
         leaf_level_ = leaf_level;
         Need need{};
-        if (top_.level > 1) need_in(top_, range_, splits, need);
+        if constexpr (extent == Extent::any) need_in(top_, range_, splits, need);
         if (const std::uint64_t pages = charge + need.charge() - need.prepaid; pages != 0) {
-            if (const auto charged = space_.account_.charge({pages}); charged) {
+            if (const auto charged = space_.account_.charge({pages}); charged) [[likely]] {
                 charged_ = pages;
             } else {
                 const std::uint64_t spent = std::min<std::uint64_t>(pages, surplus());
@@ -71,17 +92,20 @@ public:
                 TRY(charge_beyond(spent, pages));
             }
         }
-        return need.tables == 0 ? Result<void>{} : make_tables(need);
+        if (need.tables == 0) [[likely]]
+            return {};
+        return make_tables(need);
     }
     /// The same where nothing is given back.
-    template <typename Splits>
-    Result<void> reserve(std::uint64_t charge, Level leaf_level, Splits&& splits) {
-        return reserve(charge, leaf_level, splits, [] { return 0U; });
+    template <Extent extent = Extent::any, typename Splits>
+    [[gnu::always_inline]] Result<void> reserve(std::uint64_t charge, Level leaf_level,
+                                                Splits&& splits) {
+        return reserve<extent>(charge, leaf_level, splits, [] { return 0U; });
     }
     /// The charge of what the range holds, entries left out for which leaves(Entry) does not hold:
     /// the surplus where all else leaves the map.
     template <typename Leaves>
-    std::uint64_t charge_within(Leaves&& leaves) const {
+    [[gnu::noinline]] std::uint64_t charge_within(Leaves&& leaves) {
         std::uint64_t charge = 0;
         const auto seen = look([&](Entry entry, const Spot& where) -> Result<void> {
             if (entry.is_table(where.level)) {
@@ -95,13 +119,41 @@ public:
     }
 
     /// Changes the entries, after `reserve` with the same `splits`: change(Entry old, const Spot&)
-    /// gives the new entry for each one that is wholly covered and no table (a detached table
-    /// counts as one empty entry). If it empties any, nothing in the range is mapped afterwards.
+    /// gives the new entry for as many as `look` would show together (a detached table counts as
+    /// one empty entry). Where each has its own page, it says what becomes of all by the first. If
+    /// it empties any, nothing in the range is mapped afterwards.
     /// Entries covered in part are split first where `splits` holds,
     /// and left alone elsewhere. Private frames that leave the map are freed by `commit`.
+    template <Extent extent = Extent::any, typename Splits, typename Change>
+    [[gnu::always_inline]] void apply(Splits&& splits, Change&& change) {
+        if constexpr (extent == Extent::page_table)
+            apply_to_pages<Taken::together>(top_, range_, change);
+        else
+            apply_in<Taken::together>(top_, range_, splits, change);
+        applied_ = true;
+    }
+    /// The same where new entries differ from one another: change() is called for each entry.
     template <typename Splits, typename Change>
-    void apply(Splits&& splits, Change&& change) {
-        apply_in(top_, range_, splits, change);
+    void apply_to_each(Splits&& splits, Change&& change) {
+        apply_in<Taken::one_by_one>(top_, range_, splits, change);
+        applied_ = true;
+    }
+    /// Instead of `apply` for a range of one page in a page table: its entry, which is neither
+    /// empty nor parked, becomes `now`, which has a page.
+    [[gnu::always_inline]] void install(Entry old, Entry now) {
+        const unsigned index = top_.index_of(range_.start);
+        TableDescriptor& descriptor = *top_.descriptor;
+        if (old.present()) {
+            put(top_, index, old, now, {1, range_, true});
+        } else {
+            top_.slots[index].store(now);
+            if (private_frame(now, 1).value != 0) descriptor.frames = descriptor.frames + 1;
+            descriptor.count(index, old, now);
+        }
+        if (descriptor.idle) [[unlikely]]
+            note_idle(top_, now);
+        if (old.is_huge()) [[unlikely]]
+            note_block(top_);
         applied_ = true;
     }
 
@@ -114,7 +166,16 @@ public:
 
     /// Flushes, unlocks, frees what was replaced, and gives back `released` pages of charge and
     /// those of detached tables and all below them.
-    void commit(std::uint64_t released = 0, Freeing freeing = Freeing::after_unlock);
+    template <Extent extent = Extent::any>
+    [[gnu::always_inline]] void commit(std::uint64_t released = 0,
+                                       Freeing freeing = Freeing::after_unlock) {
+        const bool plain = extent == Extent::page_table && !obligations_.any() &&
+                           !obligations_.owes() && kept_ == 0 && !keeps_too_many_;
+        if (!plain) return commit_all(released, freeing);
+        if (freed_) raise_promises();
+        top_.descriptor->lock.unlock();
+        if (released != 0) space_.account_.release({released});
+    }
 
 private:
     struct Need {
@@ -127,18 +188,28 @@ private:
         }
     };
 
+    /// How entries that are alike are shown to a change.
+    enum class Taken : bool { one_by_one, together };
+
     template <typename Visitor>
-    Result<void> look_in(const TableRef& table, VirtRange range, Visitor& visitor) const;
+    Result<void> look_in(const TableRef& table, VirtRange range, Visitor& visitor);
+    /// The same in a page table, where nothing is split and nothing lies below.
+    template <typename Visitor>
+    Result<void> look_at_pages(const TableRef& table, VirtRange range, Visitor& visitor);
     template <typename Splits>
     void need_in(const TableRef& table, VirtRange range, Splits& splits, Need& need) const;
-    template <typename Splits, typename Change>
+    template <Taken taken, typename Splits, typename Change>
     void apply_in(const TableRef& table, VirtRange range, Splits& splits, Change& change);
-    /// The same in a page table, where nothing is split and nothing lies below.
-    template <typename Change>
+    template <Taken taken, typename Change>
     void apply_to_pages(const TableRef& table, VirtRange range, Change& change);
 
     /// The part of `range` that slot `index` of `table` maps.
     static Spot spot(const TableRef& table, unsigned index, VirtRange range);
+    /// The same with all slots behind it that are alike and covered whole. `entry`, the slot's, is
+    /// no table.
+    static Spot alike_spot(const TableRef& table, unsigned index, Entry entry, VirtRange range);
+    /// How many of the slots from `index` on, and before `end`, are alike. At least 1.
+    static unsigned alike_slots(const TableRef& table, unsigned index, unsigned end, Entry entry);
     bool detaches(const Spot& where) const { return detach_ == Detach::yes && where.whole; }
     /// Tables needed below one entry of a table at `level` to give `range` entries of its own. Adds
     /// those above level 1 to `upper`.
@@ -167,6 +238,13 @@ private:
     /// without a lock and waits for one of theirs starts again.
     static void retire(const TableRef& table);
     void put(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
+    /// Replaces the entries of a spot, which are alike: `now` is what the first becomes.
+    void put_all(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
+    void put_many(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
+    /// The same where their pages stay, and only rights change.
+    void change_rights(const TableRef& table, unsigned index, Entry old, Entry now,
+                       const Spot& where);
+    static void change_many(Slot* slots, unsigned count, RightsChange change);
     /// Writes entries [first, last] of the root, which were changed, into user mode's too.
     void mirror(const TableRef& root, unsigned first, unsigned last) const;
     /// Notes whether the table is idle, and counts it.
@@ -174,7 +252,23 @@ private:
     void set_idle(const TableRef& table, bool idle, bool huge);
     /// The same for a page table with huge memory, after any change: its pages may be one.
     void note_block(const TableRef& table);
+    /// The page table at an address; null if there is none.
+    static TableDescriptor* find_page_table(const AddressSpace& space, VirtAddr address);
+    /// Locks it, if that can be done at once, as the top.
+    bool lock_page_table(TableDescriptor* table);
     void lock_top();
+    void lock_all();
+    /// For what became free, after it can be seen: see promise.hpp.
+    [[gnu::always_inline]] void raise_promises() {
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (in_page_table() && run_is_promised(*top_.descriptor, top_.index_of(range_.start),
+                                               top_.index_of(range_.end - 1))) [[likely]]
+            return;
+        vm::raise_promises(table_at(space_.root_, space_.levels_, space_.top_base()), top_, range_);
+    }
+    void commit_all(std::uint64_t released, Freeing freeing);
+    /// Unlocks, and gives back what was reserved: nothing was changed.
+    void undo();
     /// Calls visit(TableRef, VirtRange) for the tables right below `table` within the range.
     template <typename Visit>
     static void for_tables_below(const TableRef& table, VirtRange range, Visit&& visit);
@@ -184,8 +278,14 @@ private:
     AddressSpace& space_;
     const VirtRange range_;
     const Detach detach_;
-    TableRef top_{};
+    TableRef top_; ///< set by locking
     Level leaf_level_ = level_max;
+    /// What `look` found, which nobody but the processor changes until `apply`.
+    enum class Seen : bool {
+        nothing,
+        run_by_table, ///< all that the range covers of a page table is alike, in each of them
+    };
+    Seen seen_ = Seen::nothing;
     bool applied_ = false;
     bool freed_ = false; ///< an entry became empty
     /// A table became idle, and this CPU has left a few already, or large pages come of it.
@@ -205,41 +305,79 @@ inline Spot Transaction::spot(const TableRef& table, unsigned index, VirtRange r
     return {table.level, covered, covered.start == start && covered.end == end};
 }
 
-inline void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry now,
-                             const Spot& where) {
-    Slot& slot = table.slots[index];
-    if (old.present()) {
-        if (now.has_page_of(old)) {
-            slot.restate(old, now);
-        } else {
-            slot.exchange(now);
-        }
-        if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
-            obligations_.owe(where.range);
-    } else {
-        slot.store(now);
+inline bool Transaction::lock_page_table(TableDescriptor* table) {
+    if (table == nullptr || !table->lock.try_lock()) [[unlikely]]
+        return false;
+    // No lower one covers the range, and it is still the one there unless it became stale.
+    if (table->stale.load(std::memory_order_relaxed)) [[unlikely]] {
+        table->lock.unlock();
+        return false;
     }
-    const PhysAddr before = private_frame(old, where.level);
-    const PhysAddr after = private_frame(now, where.level);
-    if (before != after) {
-        std::uint32_t frames = table.descriptor->frames;
-        const auto pages = static_cast<std::uint32_t>(level_pages(where.level));
-        if (before.value != 0) {
-            obligations_.own_frame(before);
-            frames -= pages;
-        }
-        if (after.value != 0) frames += pages;
-        table.descriptor->frames = frames;
+    top_ = {static_cast<Slot*>(direct(table->frame)), table, 1,
+            VirtAddr{align_down(range_.start.value, level_size(2))}};
+    return true;
+}
+
+inline Transaction::Transaction(AddressSpace& space, VirtRange range, Detach detach,
+                                TableDescriptor* page_table)
+    : space_(space), range_(range), detach_(detach) {
+    // A page table is the lowest table that covers all of an operation on a few pages.
+    const std::uint64_t differing = range.start.value ^ (range.end.value - 1);
+    if (page_table == nullptr && differing < level_size(2) - (detach == Detach::yes ? 1 : 0))
+        page_table = find_page_table(space, range.start);
+    if (!lock_page_table(page_table)) [[unlikely]]
+        lock_all();
+}
+
+inline unsigned Transaction::alike_slots(const TableRef& table, unsigned index, unsigned end,
+                                         Entry entry) {
+    if (index + 1 == end) [[likely]]
+        return 1;
+    if (entry.empty()) return std::min(alike_from(*table.descriptor, index, true), end - index);
+    return count_alike(table.slots + index, end - index, entry);
+}
+
+inline Spot Transaction::alike_spot(const TableRef& table, unsigned index, Entry entry,
+                                    VirtRange range) {
+    Spot where = spot(table, index, range);
+    if (!where.whole) return where;
+    // The last one may be covered in part.
+    const auto end = static_cast<unsigned>((range.end - table.base) >> level_shift(table.level));
+    where.entries = alike_slots(table, index, end, entry);
+    where.range.end = table.address_of(index + where.entries);
+    return where;
+}
+
+[[gnu::always_inline]] inline void Transaction::put_all(const TableRef& table, unsigned index,
+                                                        Entry old, Entry now, const Spot& where) {
+    if (old.has_page() || now.has_page()) {
+        if (old.has_page_of(now)) return change_rights(table, index, old, now, where);
+        if (where.entries == 1)
+            return put(table, index, old, now, Spot{where}); // copies: for registers
+    } else if (where.entries == 1) [[likely]] {
+        table.slots[index].store(now);
+        table.descriptor->count(index, old, now);
+        freed_ |= now.empty();
+        return;
     }
-    table.descriptor->count(index, old, now);
-    freed_ = freed_ || now.empty();
+    put_many(table, index, old, now, Spot{where});
+}
+
+[[gnu::always_inline]] inline void Transaction::change_rights(const TableRef& table, unsigned index,
+                                                              Entry old, Entry now,
+                                                              const Spot& where) {
+    const RightsChange change(old, now);
+    if (!now.allows_all_of(old)) obligations_.owe(where.range);
+    if (where.entries != 1) return change_many(table.slots + index, where.entries, change);
+    if (change.takes()) table.slots[index].narrow(change);
+    if (change.gives()) table.slots[index].widen(change);
 }
 
 inline void Transaction::note_idle(const TableRef& table, Entry latest) {
     TableDescriptor& descriptor = *table.descriptor;
-    const bool idle =
-        !latest.present() && !latest.is_parked() && descriptor.holds_only(latest, table.slots);
-    if (idle != descriptor.idle) set_idle(table, idle, latest.is_huge());
+    const bool idle = !latest.has_page() && descriptor.holds_only(latest, table.slots);
+    if (idle != descriptor.idle) [[unlikely]]
+        set_idle(table, idle, latest.is_huge());
 }
 
 inline void Transaction::finish(const TableRef& table, unsigned first, unsigned last,
@@ -252,21 +390,39 @@ inline void Transaction::finish(const TableRef& table, unsigned first, unsigned 
 }
 
 template <typename Visitor>
-Result<void> Transaction::look_in(const TableRef& table, VirtRange range, Visitor& visitor) const {
-    if (table.level == 1) {
-        const Slot* slot = table.slots + table.index_of(range.start);
-        for (VirtAddr page = range.start; page < range.end; page = page + page_size)
-            TRY(visitor((slot++)->load(), Spot{1, {page, page + page_size}, true}));
-        return {};
-    }
-    const unsigned last = table.index_of(range.end - 1);
-    for (unsigned index = table.index_of(range.start); index <= last; ++index) {
+[[gnu::always_inline]] inline Result<void>
+Transaction::look_at_pages(const TableRef& table, VirtRange range, Visitor& visitor) {
+    unsigned index = table.index_of(range.start);
+    const auto end = static_cast<unsigned>(index + range.pages().value);
+    for (VirtRange at{range.start, range.start}; index < end; at.start = at.end) {
         const Entry entry = table.slots[index].load();
-        const Spot where = spot(table, index, range);
-        if (!entry.is_table(table.level) || detaches(where)) {
-            TRY(visitor(entry, where));
+        const unsigned entries = alike_slots(table, index, end, entry);
+        at.end = at.start + entries * page_size;
+        TRY(visitor(entry, Spot{1, at, true, entries}));
+        index += entries;
+        if (index < end) seen_ = Seen::nothing;
+    }
+    return {};
+}
+
+template <typename Visitor>
+Result<void> Transaction::look_in(const TableRef& table, VirtRange range, Visitor& visitor) {
+    if (table.level == 1) return look_at_pages(table, range, visitor);
+    const unsigned last = table.index_of(range.end - 1);
+    for (unsigned index = table.index_of(range.start); index <= last;) {
+        const Entry entry = table.slots[index].load();
+        if (entry.is_table(table.level)) {
+            const Spot where = spot(table, index, range);
+            if (detaches(where)) {
+                TRY(visitor(entry, where));
+            } else {
+                TRY(look_in(table.below(entry, index), where.range, visitor));
+            }
+            ++index;
         } else {
-            TRY(look_in(table.below(entry, index), where.range, visitor));
+            const Spot where = alike_spot(table, index, entry, range);
+            TRY(visitor(entry, where));
+            index += where.entries;
         }
     }
     return {};
@@ -275,12 +431,16 @@ Result<void> Transaction::look_in(const TableRef& table, VirtRange range, Visito
 template <typename Splits>
 void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits,
                           Need& need) const {
-    const unsigned last = table.index_of(range.end - 1);
     if (table.level == 1) return;
+    const unsigned last = table.index_of(range.end - 1);
+    // Between its ends all are whole: they need no table, and what is detached nothing below.
+    const bool ends_only = detach_ == Detach::yes && table.level <= leaf_level_;
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
         const Spot where = spot(table, index, range);
-        if (entry.is_table(table.level)) {
+        if (where.whole && ends_only) {
+            index = std::max(index + 1, last) - 1;
+        } else if (entry.is_table(table.level)) {
             if (!detaches(where)) need_in(table.below(entry, index), where.range, splits, need);
         } else if ((!where.whole || table.level > leaf_level_) && splits(entry)) {
             const std::uint64_t before = need.charge();
@@ -290,44 +450,47 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
     }
 }
 
-template <typename Change>
-void Transaction::apply_to_pages(const TableRef& table, VirtRange range, Change& change) {
+template <Transaction::Taken taken, typename Change>
+[[gnu::always_inline]] inline void Transaction::apply_to_pages(const TableRef& table,
+                                                               VirtRange range, Change& change) {
     unsigned index = table.index_of(range.start);
-    Entry entry;
-    unsigned changed = table_entries;
-    VirtRange narrowed{range.start, range.start};
-    for (VirtAddr page = range.start; page < range.end; page = page + page_size, ++index) {
-        const Spot where{1, {page, page + page_size}, true};
-        entry = table.slots[index].load();
+    const auto end = static_cast<unsigned>(index + range.pages().value);
+    Entry latest{};
+    bool noted = false; // whether `latest` was stored
+    Entry last_seen{};
+    for (VirtRange at{range.start, range.start}; index < end; at.start = at.end) {
+        const Entry entry = table.slots[index].load();
+        unsigned entries = 1;
+        if (taken == Taken::together && index + 1 != end) [[unlikely]]
+            entries =
+                seen_ == Seen::run_by_table ? end - index : alike_slots(table, index, end, entry);
+        at.end = at.start + entries * page_size;
+        const Spot where{1, at, true, entries};
+        last_seen = entry;
         const Entry now = change(entry, where);
-        if (now == entry) continue;
-        if (entry.has_page_of(now)) { // other rights: nothing to count
-            table.slots[index].restate(entry, now);
-            if (!now.allows_all_of(entry)) {
-                if (narrowed.empty()) narrowed.start = page;
-                narrowed.end = page + page_size;
-            }
-            continue;
+        if (now != entry) [[likely]] {
+            put_all(table, index, entry, now, where);
+            latest = now;
+            noted = true;
         }
-        put(table, index, entry, now, where);
-        changed = index;
+        index += entries;
     }
-    if (!narrowed.empty()) obligations_.owe(narrowed);
-    if (changed < table_entries) note_idle(table, table.slots[changed].load());
+    if (noted && (table.descriptor->idle || table.descriptor->may_hold_only(latest))) [[unlikely]]
+        note_idle(table, latest);
     // The pages of a block were all huge before, whatever the change was.
-    if (entry.is_huge()) [[unlikely]]
+    if (last_seen.is_huge()) [[unlikely]]
         note_block(table);
 }
 
-template <typename Splits, typename Change>
+template <Transaction::Taken taken, typename Splits, typename Change>
 void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& splits, Change& change) {
-    if (table.level == 1) return apply_to_pages(table, range, change);
+    if (table.level == 1) return apply_to_pages<taken>(table, range, change);
     const unsigned first = table.index_of(range.start);
     const unsigned last = table.index_of(range.end - 1);
     unsigned changed = table_entries; // the slot of the latest change
     for (unsigned index = first; index <= last; ++index) {
         const Entry entry = table.slots[index].load();
-        const Spot where = spot(table, index, range);
+        Spot where = spot(table, index, range);
         if (entry.is_table(table.level)) {
             if (detaches(where)) {
                 unlink(table, index, entry, change(Entry::absent(), where), where);
@@ -335,20 +498,24 @@ void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& split
                 continue;
             }
             const TableRef child = table.below(entry, index);
-            apply_in(child, where.range, splits, change);
+            apply_in<taken>(child, where.range, splits, change);
             if (folds(child, where)) {
                 fold_below(table, index, entry, where);
                 changed = index;
             }
         } else if (where.whole && table.level <= leaf_level_) {
+            if (taken == Taken::together) where = alike_spot(table, index, entry, range);
             const Entry now = change(entry, where);
-            if (now == entry) continue;
-            put(table, index, entry, now, where);
-            changed = index;
+            if (now != entry) {
+                put_all(table, index, entry, now, where);
+                changed = index;
+            }
+            index += where.entries - 1;
         } else if (splits(entry)) {
             const TableRef child = split(table, index, entry);
+            if (entry.is_parked()) seen_ = Seen::nothing; // its pages are not alike: is_alike
             changed = index;
-            apply_in(child, where.range, splits, change);
+            apply_in<taken>(child, where.range, splits, change);
         }
     }
     finish(table, first, last, changed);

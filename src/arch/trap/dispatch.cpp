@@ -2,7 +2,7 @@
 // Exceptions: user mode's go up to the process, the kernel's own to the exception table or to
 // panic. Called by entry.S with interrupts off.
 //
-//   page fault: trap_stubs -> exception_entry -> trap_from_user -> proc::handle_fault
+//   page fault: trap_stubs -> exception_entry -> trap_from_user -> proc::resolve_page_fault
 #include "arch/trap/dispatch.hpp"
 
 #include "arch/boot/image.hpp"
@@ -113,9 +113,33 @@ void non_maskable_interrupt() {
 
 } // namespace
 
+namespace {
+
+/// A user's page fault that is not plainly one of its own code on its own memory, or that the map
+/// did not resolve.
+[[gnu::noinline, gnu::cold]] bool refused_page_fault(TrapFrame& frame, std::uint64_t address,
+                                                     const proc::Refusal* refusal) {
+    const proc::Fault fault = page_fault(frame, true, address);
+    return refusal != nullptr ? proc::handle_refused(fault, *refusal) : proc::handle_fault(fault);
+}
+
+} // namespace
+
 void trap_from_user(TrapFrame* frame) {
     if (frame->vector == static_cast<std::uint64_t>(Vector::page_fault)) [[likely]] {
-        if (proc::handle_fault(page_fault(*frame, true, read_cr2()))) return;
+        const std::uint64_t address = read_cr2();
+        const std::uint64_t error = frame->error;
+        if ((error & (page_fault_reserved | page_fault_user)) == page_fault_user) [[likely]] {
+            [[gnu::uninitialized]] proc::Refusal refusal;
+            if (proc::resolve_page_fault({address},
+                                         {.write = (error & page_fault_write) != 0,
+                                          .execute = (error & page_fault_fetch) != 0},
+                                         refusal)) [[likely]]
+                return;
+            if (refused_page_fault(*frame, address, &refusal)) return;
+        } else if (refused_page_fault(*frame, address, nullptr)) {
+            return;
+        }
     } else {
         ktest::catch_user_fault(*frame);
         if (frame->vector == static_cast<std::uint64_t>(Vector::debug)) write_dr6(0xffff'0ff0);

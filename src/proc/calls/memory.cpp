@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 namespace proc::calls {
 
@@ -83,19 +82,19 @@ Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std
     using enum vm::Placement;
     constexpr std::uint64_t known = abi::map_fixed | abi::map_replace | abi::map_noreserve |
                                     abi::map_guard | abi::map_down | abi::map_grow | abi::map_huge;
-    if ((flags & ~known) != 0) return Error::invalid_argument;
-    if ((flags & abi::map_grow) != 0) return grow(address, bytes, access, flags, alignment);
-    if (alignment != 0 && !std::has_single_bit(alignment)) return Error::invalid_argument;
-    const bool exact = (flags & (abi::map_fixed | abi::map_replace)) != 0;
-    const bool down = (flags & abi::map_down) != 0;
-    if (exact && down) return Error::invalid_argument;
+    vm::Placement placement = first_fit;
     const bool guard = (flags & abi::map_guard) != 0;
     const bool huge = (flags & abi::map_huge) != 0;
-    if (guard && huge) return Error::invalid_argument;
-    const vm::Placement placement = (flags & abi::map_replace) != 0 ? replace
-                                    : exact                         ? fixed
-                                    : down                          ? last_fit
-                                                                    : first_fit;
+    if (flags != 0) {
+        if ((flags & ~known) != 0) return Error::invalid_argument;
+        if ((flags & abi::map_grow) != 0) return grow(address, bytes, access, flags, alignment);
+        const bool exact = (flags & (abi::map_fixed | abi::map_replace)) != 0;
+        const bool down = (flags & abi::map_down) != 0;
+        if ((exact && down) || (guard && huge)) return Error::invalid_argument;
+        if (exact) placement = (flags & abi::map_replace) != 0 ? replace : fixed;
+        if (down) placement = last_fit;
+    }
+    if (alignment != 0 && !is_power_of_two(alignment)) return Error::invalid_argument;
     const VirtRange arena =
         address == 0 ? Arenas::range(port::current_thread().arena) : VirtRange{};
     return address_of(current_process().space().map({.address = VirtAddr{address},
