@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Upcalls: a thread's faults handed to the thread itself.
 //
-//   handle_refused ─► deliver_upcall: a frame on the thread's upcall stack; it goes on in its handler
+//   handle_refused ─► deliver_upcall: a frame on the thread's upcall stack; on in its handler
 //   upcall_return: the registers of a frame, checked; the thread goes on with them
 //
 // The kernel remembers nothing of a handler that runs. Where the next frame goes follows from RSP:

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
+#include <sys/mman.h>
 
 namespace explorer {
 
@@ -162,6 +164,31 @@ private:
     vm::AddressSpace& space_;
 };
 
+/// A trial that stands at the same address every time, in every process: which purse an account
+/// has (vm/commit.hpp) follows from its address, so a schedule would not repeat itself elsewhere.
+class Placed {
+public:
+    explicit Placed(const Scenario& scenario)
+        : trial_(*std::construct_at(static_cast<Trial*>(home()), scenario)) {}
+    ~Placed() { std::destroy_at(&trial_); }
+    Placed(const Placed&) = delete;
+    Placed& operator=(const Placed&) = delete;
+    Trial& operator*() const { return trial_; }
+
+private:
+    static void* home() {
+        // Beside the places of test/shim/arena.hpp.
+        constexpr std::uintptr_t address = 0x2f00'0000'0000;
+        static void* const memory =
+            mmap(reinterpret_cast<void*>(address), align_up(sizeof(Trial), page_size),
+                 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (memory != reinterpret_cast<void*>(address))
+            throw shim::ModelError("no place for a trial");
+        return memory;
+    }
+    Trial& trial_;
+};
+
 void set_failure(Verdict& verdict, const std::string& what, const Schedule& schedule) {
     verdict.failure = what;
     verdict.schedule = to_text(schedule);
@@ -200,7 +227,8 @@ Scenario Scenario::named(std::string_view name) {
 }
 
 Verdict explore(const Scenario& scenario, const Way& way) {
-    Trial trial(scenario);
+    const Placed placed(scenario);
+    Trial& trial = *placed;
     trial.learn_orders();
     trial.judge();
     trial.explorer().saboteur = way.saboteur;
@@ -214,7 +242,8 @@ Verdict explore(const Scenario& scenario, const Way& way) {
 
 Verdict replay(const Scenario& scenario, const Schedule& schedule, std::string& trace,
                Saboteur* saboteur) {
-    Trial trial(scenario);
+    const Placed placed(scenario);
+    Trial& trial = *placed;
     trial.learn_orders();
     trial.judge();
     trial.explorer().saboteur = saboteur;
