@@ -55,8 +55,11 @@ user_link_flags := -nostdlib -Wl,--gc-sections -Wl,-z,max-page-size=4096 -Wl,-z,
     -Wl,-z,norelro -Wl,-z,separate-code -Wl,--build-id=none -Wl,-e,_start
 program_link_flags = $(if $(filter $1,$(fixed_address_programs)),-static -no-pie,-static-pie)
 
-hosted_flags := $(common_flags) -I. -Itest -O1 -pthread -D_GLIBCXX_ASSERTIONS -DTABULA_HOSTED=1
-sanitizer_flags := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# doctest's quick assertions are functions instead of code at each place: a third less to compile.
+hosted_flags := $(common_flags) -I. -Itest -O1 -pthread -D_GLIBCXX_ASSERTIONS -DTABULA_HOSTED=1 \
+    -DDOCTEST_CONFIG_SUPER_FAST_ASSERTS
+# Places and functions are all that reports tell: no more is asked of the compiler.
+sanitizer_flags := -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 coverage_flags := --coverage
 # The fences that it does not understand only order what is atomic.
 tsan_flags := -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer
