@@ -232,9 +232,16 @@ void for_each(Slot* slots, unsigned count, Step step) {
 }
 } // namespace
 
-void Transaction::change_many(Slot* slots, unsigned count, RightsChange change) {
-    if (change.takes()) for_each(slots, count, [&](Slot& slot) { slot.narrow(change); });
-    if (change.gives()) for_each(slots, count, [&](Slot& slot) { slot.widen(change); });
+void Transaction::change_many(Slot* slots, unsigned count, RightsChange change, Entry now) {
+    if (!change.gives())
+        for_each(slots, count, [&](Slot& slot) { slot.narrow(change); });
+    else if (!change.takes())
+        for_each(slots, count, [&](Slot& slot) { slot.widen(change); });
+    else // in one store each: whoever looks without a lock sees what was, or what is
+        for_each(slots, count, [&](Slot& slot) {
+            const Entry old = slot.load();
+            slot.restate(old, now.about_page_of(old));
+        });
 }
 
 void Transaction::mirror(const TableRef& root, unsigned first, unsigned last) const {

@@ -244,7 +244,7 @@ private:
     /// The same where their pages stay, and only rights change.
     void change_rights(const TableRef& table, unsigned index, Entry old, Entry now,
                        const Spot& where);
-    static void change_many(Slot* slots, unsigned count, RightsChange change);
+    static void change_many(Slot* slots, unsigned count, RightsChange change, Entry now);
     /// Writes entries [first, last] of the root, which were changed, into user mode's too.
     void mirror(const TableRef& root, unsigned first, unsigned last) const;
     /// Notes whether the table is idle, and counts it.
@@ -368,7 +368,8 @@ inline Spot Transaction::alike_spot(const TableRef& table, unsigned index, Entry
                                                               const Spot& where) {
     const RightsChange change(old, now);
     if (!now.allows_all_of(old)) obligations_.owe(where.range);
-    if (where.entries != 1) return change_many(table.slots + index, where.entries, change);
+    if (where.entries != 1 || (change.takes() && change.gives()))
+        return change_many(table.slots + index, where.entries, change, now);
     if (change.takes()) table.slots[index].narrow(change);
     if (change.gives()) table.slots[index].widen(change);
 }

@@ -6,6 +6,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstring>
+#include <vector>
+
 namespace {
 
 using namespace vm;
@@ -100,6 +103,33 @@ TEST_CASE("what is said anew about a page keeps its use") {
         CHECK(used(page + page_size) == std::pair{true, false});
     }
     CHECK(faults_of(machine, *space) == "");
+}
+
+TEST_CASE("whoever looks during protect sees the old rights or the new ones") {
+    static std::vector<std::uint64_t> seen;
+    for (const std::uint64_t pages : {1U, 3U}) {
+        Machine machine;
+        Space space(machine);
+        REQUIRE(
+            space->map({.address = page, .pages = {pages}, .placement = Placement::fixed}).ok());
+        REQUIRE(space->populate(range_of(page.value, pages * page_size)).ok());
+        watched = &slot_of(*space, page);
+        const Entry before = watched->load();
+        seen.clear();
+        watcher = [](const volatile void*, std::size_t, Step) {
+            // The word itself: a load by Slot would be watched as well.
+            std::uint64_t word = 0;
+            std::memcpy(&word, watched, sizeof word);
+            if (seen.empty() || seen.back() != word) seen.push_back(word);
+        };
+        const bool done =
+            space->protect(range_of(page.value, pages * page_size), Access::read_execute()).ok();
+        watcher = nullptr;
+        REQUIRE(done);
+        CHECK(seen == std::vector{before.raw(), watched->load().raw()});
+        CHECK(watched->load().access() == Access::read_execute());
+        CHECK(faults_of(machine, *space) == "");
+    }
 }
 
 TEST_CASE("a write between any two looks of protect at the slot leaves its mark") {
