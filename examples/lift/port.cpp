@@ -20,7 +20,6 @@ unsigned cpu() { return 0; }
 // Another CPU holds a lock: pause, and answer the flushes that it may be waiting for.
 void spin_wait() {}
 
-void zero_page(void* page) { std::memset(page, 0, page_size); }
 void zero_pages(void* first, std::uint64_t count) { std::memset(first, 0, count * page_size); }
 void copy_page(void* to, const void* from) { std::memcpy(to, from, page_size); }
 

@@ -10,34 +10,12 @@
 // which whoever reads without a lock takes for memory, as it is; who faults waits for the lock.
 #include "vm/block.hpp"
 
+#include "vm/fresh_frames.hpp"
 #include "vm/transaction.hpp"
 
 namespace vm {
 
 namespace {
-
-/// A zeroed block that nothing has reached yet; given back unless it is installed.
-class FreshBlock {
-public:
-    FreshBlock() = default;
-    ~FreshBlock() {
-        if (frame_.value != 0) free_frames(frame_, block_order);
-    }
-    FreshBlock(const FreshBlock&) = delete;
-    FreshBlock& operator=(const FreshBlock&) = delete;
-    bool allocate(FrameKind kind) {
-        const auto block = allocate_frames(kind, block_order);
-        if (!block) return false;
-        frame_ = *block;
-        port::zero_pages(direct(frame_), level_pages(block_level));
-        return true;
-    }
-    PhysAddr frame() const { return frame_; }
-    void install() { frame_ = PhysAddr{}; }
-
-private:
-    PhysAddr frame_{};
-};
 
 /// Charge for what is in hand and in no entry yet, for a scope.
 class Deposit {
@@ -66,18 +44,18 @@ bool AddressSpace::resolve_block(VirtAddr page) {
     // Several may come here for the same block, and only one installs what it has: all is charged
     // while it is in hand, else it would be memory that was promised to others.
     Deposit deposit(account_);
-    FreshBlock block;
+    FreshFrames block(block_order);
     // Zeroed without a lock: it takes a while.
-    if (deposit.paid() && !block.allocate(kind)) return false;
+    if (deposit.paid() && !block.allocate_zeros(kind)) return false;
     Transaction transaction(*this, {start, start + level_size(block_level)});
     const auto [old, level] = transaction.decisive();
     if (!wants_block(old, level)) return false;
     const bool promised = charge_of(old, level) != 0;
     // No room for the deposit: under the lock the promise itself pays.
-    if (!deposit.paid() && (!promised || !block.allocate(kind))) return false;
+    if (!deposit.paid() && (!promised || !block.allocate_zeros(kind))) return false;
     const auto splits = [](Entry) { return true; };
     if (!transaction.reserve(0, block_level, splits)) return false;
-    const Entry now = Entry::leaf(block.frame(), old.access(), block_level,
+    const Entry now = Entry::leaf(block.first(), old.access(), block_level,
                                   {.intent = old.intent(), .user = !kernel_, .global = kernel_});
     transaction.apply(splits, [&](Entry, const Spot&) { return now; });
     block.install();

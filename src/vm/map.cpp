@@ -22,10 +22,6 @@ constexpr auto must_be_hole = [](Entry old, const Spot& where) -> Result<void> {
     return {};
 };
 
-} // namespace
-
-namespace {
-
 template <Extent extent>
 [[gnu::always_inline]] inline Result<void> place_in(Transaction& transaction, Entry entry,
                                                     bool replace) {

@@ -28,10 +28,9 @@ unsigned cpu();
 /// CPU meanwhile. Takes no lock.
 void spin_wait();
 
-/// Fills one page at `page` (page-aligned, in the direct map) with zeros.
-void zero_page(void* page);
-/// The same for `count` pages in a row.
+/// Fills `count` pages in a row, from `first` on (page-aligned, in the direct map), with zeros.
 void zero_pages(void* first, std::uint64_t count);
+inline void zero_page(void* page) { zero_pages(page, 1); }
 /// Copies one page; both page-aligned, in the direct map.
 void copy_page(void* to, const void* from);
 

@@ -6,6 +6,7 @@
 //   leaf ─► allowed by now: a stale translation, restart;  cow and written: a frame of its own
 //   anything else ─► forbidden
 #include "vm/block.hpp"
+#include "vm/fresh_frames.hpp"
 #include "vm/transaction.hpp"
 
 namespace vm {
@@ -16,31 +17,6 @@ bool permits(Access granted, FaultAccess wanted) {
     if (wanted.write) return granted.writable();
     return wanted.execute ? granted.executable() : granted.readable();
 }
-
-/// A frame that nothing has reached yet; given back unless it is installed.
-class FreshFrame {
-public:
-    FreshFrame() = default;
-    ~FreshFrame() {
-        if (frame_.value != 0) free_frame(frame_);
-    }
-    FreshFrame(const FreshFrame&) = delete;
-    FreshFrame& operator=(const FreshFrame&) = delete;
-    /// Allocates; a copy of `original` unless that is the frame of zeros.
-    bool allocate(PhysAddr original, FrameKind kind) {
-        const bool zeros = original == zero_frame();
-        const auto frame = zeros ? allocate_zeroed_frame(kind) : allocate_frame(kind);
-        if (!frame) return false;
-        frame_ = *frame;
-        if (!zeros) port::copy_page(direct(frame_), direct(original));
-        return true;
-    }
-    PhysAddr frame() const { return frame_; }
-    PhysAddr install() { return std::exchange(frame_, PhysAddr{}); }
-
-private:
-    PhysAddr frame_{};
-};
 
 } // namespace
 
@@ -74,13 +50,14 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     if (leaf && force && !zeros) return Resolution::resolved;
 
     // What stands there afterwards: the same frame made writable, a fresh one, or zeros to read.
-    FreshFrame fresh;
+    FreshFrames fresh(0);
     PhysAddr frame = zeros ? zero_frame() : old.frame();
     if (wants_own &&
         (zeros || frame_record(frame).references.load(std::memory_order_acquire) != 1)) {
-        if (!fresh.allocate(frame, kernel_ ? FrameKind::kernel : FrameKind::anonymous))
+        const FrameKind of_space = kernel_ ? FrameKind::kernel : FrameKind::anonymous;
+        if (!(zeros ? fresh.allocate_zeros(of_space) : fresh.allocate_copy(of_space, frame)))
             return refuse(Resolution::no_memory);
-        frame = fresh.frame();
+        frame = fresh.first();
     }
     const Intent intent = old.intent();
     // The page's charge within a larger entry is one page: splitting is charged apart. What is
@@ -96,10 +73,9 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     };
     const auto splits = [](Entry) { return true; };
     if (transaction.in_page_table()) [[likely]] {
-        if (charge != 0)
-            if (const auto reserved = transaction.reserve<Extent::page_table>(charge, 1, splits);
-                !reserved)
-                return refused_charge(reserved.error());
+        if (const auto reserved = transaction.reserve<Extent::page_table>(charge, 1, splits);
+            !reserved)
+            return refused_charge(reserved.error());
         transaction.install(old, now);
         fresh.install();
         transaction.commit<Extent::page_table>();

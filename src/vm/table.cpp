@@ -92,8 +92,7 @@ Result<TableDescriptor*> make_root(Level level) {
         give_descriptor(descriptor);
         return frames.error();
     }
-    port::zero_page(direct(*frames));
-    port::zero_page(direct(*frames + page_size));
+    port::zero_pages(direct(*frames), 2);
     initialise(*descriptor, *frames, level);
     return descriptor;
 }

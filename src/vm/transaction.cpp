@@ -78,10 +78,6 @@ bool Transaction::is_hole(Entry entry, Level level) {
 
 void Transaction::leave() {
     applied_ = true; // there is nothing more to do
-    undo();
-}
-
-void Transaction::undo() {
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
     for (TableDescriptor* reserved : reserved_) {

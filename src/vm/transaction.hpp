@@ -47,7 +47,7 @@ public:
                 TableDescriptor* page_table = nullptr);
     ~Transaction() {
         if (!applied_) [[unlikely]]
-            undo();
+            leave();
     }
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
@@ -254,7 +254,7 @@ private:
     void note_block(const TableRef& table);
     /// The page table at an address; null if there is none.
     static TableDescriptor* find_page_table(const AddressSpace& space, VirtAddr address);
-    /// Locks it, if that can be done at once, as the top.
+    /// Locks a page table, if there is one and that can be done at once, as the top.
     bool lock_page_table(TableDescriptor* table);
     void lock_top();
     void lock_all();
@@ -267,8 +267,6 @@ private:
         vm::raise_promises(table_at(space_.root_, space_.levels_, space_.top_base()), top_, range_);
     }
     void commit_all(std::uint64_t released, Freeing freeing);
-    /// Unlocks, and gives back what was reserved: nothing was changed.
-    void undo();
     /// Calls visit(TableRef, VirtRange) for the tables right below `table` within the range.
     template <typename Visit>
     static void for_tables_below(const TableRef& table, VirtRange range, Visit&& visit);
@@ -440,7 +438,7 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
         const Entry entry = table.slots[index].load();
         const Spot where = spot(table, index, range);
         if (where.whole && ends_only) {
-            index = std::max(index + 1, last) - 1;
+            if (index < last) index = last - 1; // the last one is the next
         } else if (entry.is_table(table.level)) {
             if (!detaches(where)) need_in(table.below(entry, index), where.range, splits, need);
         } else if ((!where.whole || table.level > leaf_level_) && splits(entry)) {

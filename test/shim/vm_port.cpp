@@ -74,15 +74,12 @@ void spin_wait() {
     std::this_thread::yield();
 }
 
-void zero_page(void* page) {
-    if (reinterpret_cast<std::uintptr_t>(page) % page_size != 0) panic("zero_page not aligned");
-    vm::tell(page, page_size, vm::Step::write);
-    std::memset(page, 0, page_size);
-}
-
 void zero_pages(void* first, std::uint64_t count) {
-    auto* const bytes = static_cast<std::byte*>(first);
-    for (std::uint64_t page = 0; page < count; ++page) zero_page(bytes + page * page_size);
+    if (reinterpret_cast<std::uintptr_t>(first) % page_size != 0) panic("zero_pages not aligned");
+    for (auto* page = static_cast<std::byte*>(first); count != 0; --count, page += page_size) {
+        vm::tell(page, page_size, vm::Step::write);
+        std::memset(page, 0, page_size);
+    }
 }
 
 void copy_page(void* to, const void* from) {

@@ -29,11 +29,6 @@ namespace vm::port {
 
 using namespace arch;
 
-void zero_page(void* page) {
-    std::uint64_t count = page_size / 8;
-    asm volatile("rep stosq" : "+D"(page), "+c"(count) : "a"(0ULL) : "memory");
-}
-
 void zero_pages(void* first, std::uint64_t count) {
     count *= page_size / 8;
     asm volatile("rep stosq" : "+D"(first), "+c"(count) : "a"(0ULL) : "memory");
