@@ -115,10 +115,7 @@ void yield() {
     Thread* const next = cpu.ready.rotate(self);
     cpu.running = next;
     cpu.lock.unlock();
-    cpu.give_way = false;
-    cpu.slice_end = port::now() + time_slice;
-    need_alarm(cpu, cpu.slice_end);
-    switch_to(cpu, self, *next);
+    run(cpu, self, *next, true);
 }
 
 void scheduling_point() {

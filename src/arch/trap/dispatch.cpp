@@ -51,6 +51,10 @@ FaultKind kind_of(std::uint64_t vector) {
     }
 }
 
+vm::FaultAccess access_of(std::uint64_t error) {
+    return {.write = (error & page_fault_write) != 0, .execute = (error & page_fault_fetch) != 0};
+}
+
 /// The page fault in `frame` at `address`, which CR2 held.
 proc::Fault page_fault(TrapFrame& frame, bool from_user, std::uint64_t address) {
     if ((frame.error & page_fault_reserved) != 0)
@@ -61,8 +65,7 @@ proc::Fault page_fault(TrapFrame& frame, bool from_user, std::uint64_t address) 
     return {.kind = own ? FaultKind::privileged : FaultKind::page,
             .from_user = from_user,
             .has_address = true,
-            .access = {.write = (frame.error & page_fault_write) != 0,
-                       .execute = (frame.error & page_fault_fetch) != 0},
+            .access = access_of(frame.error),
             .address = {address},
             .instruction = {frame.rip},
             .registers = from_user ? registers_of(&frame) : nullptr};
@@ -111,10 +114,6 @@ void non_maskable_interrupt() {
     area.task_state.ist[index] = upper;
 }
 
-} // namespace
-
-namespace {
-
 /// A user's page fault that is not plainly one of its own code on its own memory, or that the map
 /// did not resolve.
 [[gnu::noinline, gnu::cold]] bool refused_page_fault(TrapFrame& frame, std::uint64_t address,
@@ -131,10 +130,7 @@ void trap_from_user(TrapFrame* frame) {
         const std::uint64_t error = frame->error;
         if ((error & (page_fault_reserved | page_fault_user)) == page_fault_user) [[likely]] {
             [[gnu::uninitialized]] proc::Refusal refusal;
-            if (proc::resolve_page_fault({address},
-                                         {.write = (error & page_fault_write) != 0,
-                                          .execute = (error & page_fault_fetch) != 0},
-                                         refusal)) [[likely]]
+            if (proc::resolve_page_fault({address}, access_of(error), refusal)) [[likely]]
                 return;
             if (refused_page_fault(*frame, address, &refusal)) return;
         } else if (refused_page_fault(*frame, address, nullptr)) {

@@ -90,31 +90,39 @@ Result<void> write_message(Thread& self, std::uint64_t address) {
     return self.heard;
 }
 
-/// Answers the call that was received last, or the one that was kept. Error: peer_closed (the
-/// caller is gone).
-Result<void> reply_only(Thread& self, abi::Handle kept) {
-    if (kept != abi::no_handle) {
-        auto call = self.process()->handles().remove(kept, ObjectKind::reply);
-        if (!call) {
-            self.message.drop_grants();
-            return call.error();
-        }
-        const Result<void> answered = answer_kept(self, std::move(*call));
-        if (!answered) self.message.drop_grants();
-        return answered;
-    }
-    if (self.to_answer == nullptr) {
-        self.message.drop_grants();
-        return Error::bad_handle;
-    }
+/// The same for `reply_receive`: a call that can't be told is refused.
+[[gnu::noinline]] Answer tell_whole_call(Thread& self, std::uint64_t address) {
+    const Answer told = tell_whole(self, address);
+    if (told.value < 0) self.refuse_call();
+    return told;
+}
+[[gnu::always_inline]] inline Answer tell_received(Thread& self, std::uint64_t message) {
+    if ((self.heard & abi::heard_whole) != 0) [[unlikely]]
+        return tell_whole_call(self, address_of(message));
+    return self.heard;
+}
+
+/// Answers the call that was received last. Errors: bad_handle (none was), peer_closed (its caller
+/// is gone).
+Result<void> answer_received(Thread& self) {
+    if (self.to_answer == nullptr) return Error::bad_handle;
     Thread* const caller = answer(self);
     if (caller == nullptr) {
-        self.message.drop_grants();
         self.refuse_call();
         return Error::peer_closed;
     }
     make_ready(*caller);
     return {};
+}
+
+/// Answers that call, or the one that was kept; if it can't, nobody hears what was said.
+Result<void> reply_only(Thread& self, abi::Handle kept) {
+    const Result<void> answered = [&]() -> Result<void> {
+        if (kept == abi::no_handle) return answer_received(self);
+        return answer_kept(self, TRY(self.process()->handles().remove(kept, ObjectKind::reply)));
+    }();
+    if (!answered) self.message.drop_grants();
+    return answered;
 }
 
 /// `reply_receive` where the call before can't be answered as usual: it was kept, or its caller is
@@ -161,16 +169,7 @@ Result<void> reply_only(Thread& self, abi::Handle kept) {
         return endpoint.error();
     }
     TRY(reply_and_receive(self, **endpoint, kept));
-    const Answer heard = tell_heard(self, message);
-    if (heard.value < 0) self.refuse_call();
-    return heard;
-}
-
-/// What could be answered was, but what came can't be told.
-[[gnu::noinline]] Answer refuse_untold(Thread& self, std::uint64_t message) {
-    const Answer heard = tell_whole(self, address_of(message));
-    if (heard.value < 0) self.refuse_call();
-    return heard;
+    return tell_received(self, message);
 }
 
 } // namespace
@@ -225,9 +224,7 @@ Answer reply_receive(std::uint64_t handle, std::uint64_t message, std::uint64_t,
     }
     if (!received) [[unlikely]]
         return received;
-    if ((self.heard & abi::heard_whole) != 0) [[unlikely]]
-        return refuse_untold(self, message);
-    return self.heard;
+    return tell_received(self, message);
 }
 
 Answer signal(std::uint64_t handle, std::uint64_t bits) {
