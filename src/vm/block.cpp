@@ -95,7 +95,8 @@ void Transaction::fold_block(const TableRef& table, unsigned index, Entry link) 
     table.descriptor->count(index, absent, block);
     table.descriptor->frames = table.descriptor->frames + table_entries;
     kept_ += charge_of(block, table.level) - table_entries * charge_of(first, child.level);
-    child.descriptor->live = 0; // nothing in it is to be freed
+    child.descriptor->live = 0; // nothing in it is to be freed, nor its charge given back
+    child.descriptor->charge = 0;
 }
 
 } // namespace vm

@@ -39,6 +39,7 @@ template <Extent extent>
         if (old != entry) released += charge_of(old, where);
         return entry;
     });
+    transaction.count_charge<extent>(charge - released);
     transaction.commit<extent>(released);
     return {};
 }
@@ -56,6 +57,7 @@ template <Extent extent>
         released += charge_of(old, where);
         return Entry::absent();
     });
+    transaction.count_charge<extent>(-released);
     transaction.commit<extent>(released);
     return {};
 }

@@ -25,7 +25,7 @@ public:
 
     /// A table with all below it.
     void table(TableDescriptor* table) {
-        charge_ += table_charge(table->level);
+        charge_ += table_charge(table->level) + table->charge;
         forget_idle(*table, space_);
         const auto* const slots = static_cast<const Slot*>(direct(table->frame));
         if (table->level == 1) {
@@ -51,27 +51,25 @@ private:
             if (entry.is_table(level)) {
                 table(frame_record(entry.frame()).table);
             } else {
-                other(entry, level);
+                charge_ += charge_of(entry, level);
+                drop(entry, level);
             }
         }
     }
     /// The same for a page table, where nearly all entries are private pages.
     [[gnu::noinline]] void pages(const Slot* slots, unsigned live) {
-        std::uint64_t frames = live;
         for (; live != 0; ++slots) {
             const Entry entry = slots->load();
             if (entry.is_own_page() && drop_.take(entry.frame())) [[likely]] {
                 --live;
             } else if (!entry.empty()) {
                 --live;
-                --frames;
-                other(entry, 1);
+                drop(entry, 1);
             }
         }
-        charge_ += frames;
     }
-    [[gnu::noinline]] void other(Entry entry, Level level) {
-        charge_ += charge_of(entry, level);
+    /// The frame that an entry holds.
+    [[gnu::noinline]] void drop(Entry entry, Level level) {
         const PhysAddr frame = private_frame(entry, level);
         if (frame.value != 0 && !drop_.take(frame)) release_frame(frame);
     }

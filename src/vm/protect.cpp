@@ -75,6 +75,7 @@ template <bool keeps_frames, Extent extent, typename Admit, typename Change>
                                     [&] { return before > after ? before - after : 0; }));
     transaction.apply<extent>(
         changes, [&](Entry old, const Spot& where) { return change(old, where.level); });
+    transaction.count_charge<extent>(after - before);
     // A page that is promised still may be touched at once: the one that it had must be free.
     transaction.commit<extent>(before > after ? before - after : 0,
                                keeps_frames ? Freeing::after_unlock : Freeing::under_locks);

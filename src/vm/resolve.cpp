@@ -76,7 +76,7 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
         if (const auto reserved = transaction.reserve<Extent::page_table>(charge, 1, splits);
             !reserved)
             return refused_charge(reserved.error());
-        transaction.install(old, now);
+        transaction.install(old, now, charge);
         fresh.install();
         transaction.commit<Extent::page_table>();
         return Resolution::resolved;

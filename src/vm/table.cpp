@@ -101,8 +101,11 @@ Result<TableDescriptor*> adopt_table(PhysAddr frame, Level level) {
     TableDescriptor* descriptor = TRY(take_descriptor(level));
     initialise(*descriptor, frame, level);
     const auto* slots = static_cast<const Slot*>(direct(frame));
-    for (unsigned index = 0; index < table_entries; ++index)
-        descriptor->count(index, Entry::absent(), slots[index].load());
+    for (unsigned index = 0; index < table_entries; ++index) {
+        const Entry entry = slots[index].load();
+        descriptor->count(index, Entry::absent(), entry);
+        if (level == 1) descriptor->charge += static_cast<std::uint16_t>(charge_of(entry, 1));
+    }
     descriptor->idle = descriptor->live == 0;
     if (level > 1) descriptor->summary->promise_all();
     return descriptor;

@@ -141,6 +141,7 @@ std::uint64_t Transaction::tables_below(Level level, VirtRange range, std::uint6
 
 std::uint64_t Transaction::charge_of_table(PhysAddr frame, Level level) {
     std::uint64_t charge = table_charge(level);
+    if (level == 1) return charge + frame_record(frame).table->charge;
     const auto* slots = static_cast<const Slot*>(direct(frame));
     for (unsigned index = 0; index < table_entries; ++index) {
         const Entry entry = slots[index].load();
@@ -261,6 +262,7 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     } else if (entry.present() || entry.is_parked()) {
         require(table.level == block_level, "splitting a page of 1 GiB");
         made->fill_with_pages(child.slots, make_absent(table, index, entry));
+        made->charge = table_entries; // unless others own them, which none of this size is
         if (const PhysAddr block = private_frame(entry, table.level); block.value != 0) {
             split_frames(block, block_order);
             made->frames = table_entries;
@@ -268,6 +270,8 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
         }
     } else {
         made->fill(child.slots, entry);
+        if (child.level == 1)
+            made->charge = static_cast<std::uint16_t>(table_entries * charge_of(entry, 1));
     }
     made->lock.lock();
     const Entry link = Entry::table(made->frame, !space_.kernel_);
@@ -319,7 +323,8 @@ void Transaction::fold_below(const TableRef& table, unsigned index, Entry link, 
     // promise: then the table leaves its own charge to it.
     kept_ += charge_of(value, table.level) - table_entries * charge_of(value, child.level);
     unlink(table, index, link, value, where);
-    child.descriptor->live = 0; // nothing in it is to be freed
+    child.descriptor->live = 0; // nothing in it is to be freed, nor its charge given back
+    child.descriptor->charge = 0;
 }
 
 bool Transaction::fold() {

@@ -124,13 +124,21 @@ public:
     /// it empties any, nothing in the range is mapped afterwards.
     /// Entries covered in part are split first where `splits` holds,
     /// and left alone elsewhere. Private frames that leave the map are freed by `commit`.
+    /// In a page table, `count_charge` has to follow.
     template <Extent extent = Extent::any, typename Splits, typename Change>
     [[gnu::always_inline]] void apply(Splits&& splits, Change&& change) {
         if constexpr (extent == Extent::page_table)
-            apply_to_pages<Taken::together>(top_, range_, change);
+            apply_to_pages<Taken::together, extent>(top_, range_, change);
         else
             apply_in<Taken::together>(top_, range_, splits, change);
         applied_ = true;
+    }
+    /// By how many pages the charge of all that was applied rose: adds them up for the page table,
+    /// if that is known to be the only one.
+    template <Extent extent>
+    void count_charge(std::uint64_t pages) {
+        if constexpr (extent == Extent::page_table)
+            top_.descriptor->charge += static_cast<std::uint16_t>(pages);
     }
     /// The same where new entries differ from one another: change() is called for each entry.
     template <typename Splits, typename Change>
@@ -139,8 +147,8 @@ public:
         applied_ = true;
     }
     /// Instead of `apply` for a range of one page in a page table: its entry, which is neither
-    /// empty nor parked, becomes `now`, which has a page.
-    [[gnu::always_inline]] void install(Entry old, Entry now) {
+    /// empty nor parked, becomes `now`, which has a page, and is charged for `charge` pages more.
+    [[gnu::always_inline]] void install(Entry old, Entry now, std::uint64_t charge) {
         const unsigned index = top_.index_of(range_.start);
         TableDescriptor& descriptor = *top_.descriptor;
         if (old.present()) {
@@ -150,6 +158,8 @@ public:
             if (private_frame(now, 1).value != 0) descriptor.frames = descriptor.frames + 1;
             descriptor.count(index, old, now);
         }
+        if (charge != 0) [[unlikely]]
+            descriptor.charge += 1;
         if (descriptor.idle) [[unlikely]]
             note_idle(top_, now);
         if (old.is_huge()) [[unlikely]]
@@ -200,7 +210,7 @@ private:
     void need_in(const TableRef& table, VirtRange range, Splits& splits, Need& need) const;
     template <Taken taken, typename Splits, typename Change>
     void apply_in(const TableRef& table, VirtRange range, Splits& splits, Change& change);
-    template <Taken taken, typename Change>
+    template <Taken taken, Extent extent, typename Change>
     void apply_to_pages(const TableRef& table, VirtRange range, Change& change);
 
     /// The part of `range` that slot `index` of `table` maps.
@@ -449,13 +459,14 @@ void Transaction::need_in(const TableRef& table, VirtRange range, Splits& splits
     }
 }
 
-template <Transaction::Taken taken, typename Change>
+template <Transaction::Taken taken, Extent extent, typename Change>
 [[gnu::always_inline]] inline void Transaction::apply_to_pages(const TableRef& table,
                                                                VirtRange range, Change& change) {
     unsigned index = table.index_of(range.start);
     const auto end = static_cast<unsigned>(index + range.pages().value);
     Entry latest{};
     bool noted = false; // whether `latest` was stored
+    std::uint64_t charge = 0;
     Entry last_seen{};
     for (VirtRange at{range.start, range.start}; index < end; at.start = at.end) {
         const Entry entry = table.slots[index].load();
@@ -468,12 +479,15 @@ template <Transaction::Taken taken, typename Change>
         last_seen = entry;
         const Entry now = change(entry, where);
         if (now != entry) [[likely]] {
+            if constexpr (extent == Extent::any)
+                charge += (charge_of(now, 1) - charge_of(entry, 1)) * entries;
             put_all(table, index, entry, now, where);
             latest = now;
             noted = true;
         }
         index += entries;
     }
+    if (charge != 0) table.descriptor->charge += static_cast<std::uint16_t>(charge);
     if (noted && (table.descriptor->idle || table.descriptor->may_hold_only(latest))) [[unlikely]]
         note_idle(table, latest);
     // The pages of a block were all huge before, whatever the change was.
@@ -483,7 +497,7 @@ template <Transaction::Taken taken, typename Change>
 
 template <Transaction::Taken taken, typename Splits, typename Change>
 void Transaction::apply_in(const TableRef& table, VirtRange range, Splits& splits, Change& change) {
-    if (table.level == 1) return apply_to_pages<taken>(table, range, change);
+    if (table.level == 1) return apply_to_pages<taken, Extent::any>(table, range, change);
     const unsigned first = table.index_of(range.start);
     const unsigned last = table.index_of(range.end - 1);
     unsigned changed = table_entries; // the slot of the latest change

@@ -100,6 +100,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
     FreeRuns runs;
     unsigned live = 0;
     std::uint64_t frames = 0;
+    std::uint64_t charge = 0;
     for (unsigned index = 0; index < table_entries; ++index) {
         const VirtAddr start = table.address_of(index);
         const std::uint64_t pages = level_pages(table.level);
@@ -122,11 +123,14 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
             if (!covers_promise(table, index, child, top))
                 truth.problem = "a table promises less than one below it";
         } else {
-            truth.charge += charge_of(entry, table.level);
+            charge += charge_of(entry, table.level);
             if (private_frame(entry, table.level).value != 0) frames += pages;
             runs.append(FreeRuns::uniform(pages, entry.empty()));
         }
     }
+    truth.charge += charge;
+    if (table.level == 1 && charge != descriptor.charge)
+        truth.problem = "a table's charge is miscounted";
     if (!top && live != descriptor.live) truth.problem = "the live count is wrong";
     if (!top) examine_idleness(table, truth);
     if (frames != descriptor.frames) truth.problem = "a table's count of private frames is wrong";
