@@ -119,6 +119,13 @@ public:
     constexpr bool is_table(Level level) const {
         return level > 1 && (bits_ & (bit_present | bit_page_size)) == bit_present;
     }
+    /// Of an entry of an upper table: a table that no other space has, nor can have meanwhile.
+    constexpr bool is_own_table() const {
+        return (bits_ & (bit_present | bit_page_size | bit_write)) == (bit_present | bit_write);
+    }
+    /// Of a table: nothing below it may be written through this entry, since it may have other
+    /// parents.
+    constexpr bool is_narrowed() const { return (bits_ & bit_write) == 0; }
     constexpr bool is_leaf(Level level) const { return present() && !is_table(level); }
     /// Frame of a present entry (table or leaf).
     constexpr PhysAddr frame() const { return PhysAddr{bits_ & frame_mask}; }
@@ -188,6 +195,10 @@ public:
         const std::uint64_t offset = std::uint64_t{pages} << page_bits;
         const std::uint64_t wanted = other.present() ? other.bits_ + offset : other.bits_ - offset;
         return ((bits_ ^ wanted) & ~used) == 0;
+    }
+    /// This one, which has a page, where the page's frame may have other users from now on.
+    constexpr Entry with_users() const {
+        return Entry{(present() ? bits_ & ~bit_write : bits_) | bit_cow};
     }
     /// Present or parked.
     constexpr bool has_page() const { return present() || is_parked(); }

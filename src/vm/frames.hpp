@@ -114,6 +114,11 @@ inline bool FrameDrop::take(PhysAddr frame) {
     record.order = no_order;
     return true;
 }
+/// Whether an allocated frame has more users than one. Who has the only reference alone can say no,
+/// and be sure that it stays so.
+inline bool has_users(PhysAddr frame) {
+    return frame_record(frame).references.load(std::memory_order_acquire) != 1;
+}
 /// Whether the address is memory that the allocator manages.
 bool is_managed(PhysAddr frame);
 /// The frame of zeros that first reads map; never freed, its users not counted: the record says

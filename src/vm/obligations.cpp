@@ -8,9 +8,24 @@
 
 namespace vm {
 
+namespace {
+/// Frame numbers of what has other users: they can't be chained through the records, where the
+/// others may do the same. A CPU has one transaction at a time that owes something.
+struct alignas(64) SharedFrames {
+    Plain<std::uint32_t> numbers[32];
+};
+constinit SharedFrames shared_frames[port::cpu_limit]{};
+} // namespace
+
+bool Obligations::own_shared(PhysAddr frame) {
+    auto& numbers = shared_frames[port::cpu()].numbers;
+    if (shared_count_ == std::size(numbers)) return false;
+    numbers[shared_count_++] = static_cast<std::uint32_t>(frame.value >> page_bits);
+    return true;
+}
+
 void Obligations::own_table(TableDescriptor* table, VirtRange range) {
-    owe(range);
-    tables_changed_ = true;
+    owe_tables(range);
     table->next = tables_;
     tables_ = table;
 }
@@ -39,6 +54,13 @@ public:
             free_table(table);
         }
     }
+    /// A page table that others may have: its charge is this space's, the rest goes with the last.
+    void shared_table(TableDescriptor* table) {
+        charge_ += table_charge(1) + table->charge;
+        if (table->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        pages(static_cast<const Slot*>(direct(table->frame)), table->live);
+        free_table(table);
+    }
     /// Of all of them, in pages.
     std::uint64_t charge() const { return charge_; }
 
@@ -49,7 +71,11 @@ private:
             if (entry.empty()) continue;
             --live;
             if (entry.is_table(level)) {
-                table(frame_record(entry.frame()).table);
+                TableDescriptor* const child = frame_record(entry.frame()).table;
+                if (entry.is_narrowed()) [[unlikely]]
+                    shared_table(child);
+                else
+                    table(child);
             } else {
                 charge_ += charge_of(entry, level);
                 drop(entry, level);
@@ -99,6 +125,22 @@ std::uint64_t Obligations::release(const AddressSpace& space) {
         TableDescriptor* table = tables_;
         tables_ = table->next;
         dismantling.table(table);
+    }
+    if (shared_count_ != 0) [[unlikely]]
+        return dismantling.charge() + drop_shared(space);
+    return dismantling.charge();
+}
+
+std::uint64_t Obligations::drop_shared(const AddressSpace& space) {
+    require(hull_.empty(), "dropped before the flush");
+    Dismantling dismantling(space);
+    const auto& numbers = shared_frames[port::cpu()].numbers;
+    while (shared_count_ != 0) {
+        const PhysAddr frame{std::uint64_t{numbers[--shared_count_]} << page_bits};
+        if (frame_record(frame).kind == FrameKind::table)
+            dismantling.shared_table(frame_record(frame).table);
+        else
+            release_frame(frame);
     }
     return dismantling.charge();
 }

@@ -108,6 +108,11 @@ public:
         for (Atomic<std::uint64_t>& word : words_)
             word.store(slots_mask, std::memory_order_relaxed);
     }
+    void assign(const PromisedSlots& other) {
+        for (unsigned at = 0; at < word_count; ++at)
+            words_[at].store(other.words_[at].load(std::memory_order_relaxed) & slots_mask,
+                             std::memory_order_relaxed);
+    }
 
 private:
     static constexpr std::uint64_t slots_mask = (1ULL << word_slots) - 1;
@@ -168,7 +173,18 @@ struct Summary {
         for (PromisedSlots& slots : inside) slots.promise_all();
     }
 
+    /// Says what another one says. Before the table is linked.
+    void assign(const Summary& other) {
+        assign_all(inside, other.inside);
+        assign_all(leading, other.leading);
+        assign_all(trailing, other.trailing);
+    }
+
 private:
+    template <std::size_t count>
+    static void assign_all(PromisedSlots (&classes)[count], const PromisedSlots (&from)[count]) {
+        for (unsigned at = 0; at < count; ++at) classes[at].assign(from[at]);
+    }
     /// The smallest class first; searches lower the largest first, so that a class that stands
     /// vouches for those before it.
     template <std::size_t count>

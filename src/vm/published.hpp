@@ -16,6 +16,7 @@ public:
         value_.store(value, std::memory_order_relaxed);
         return *this;
     }
+    Published& operator=(const Published& other) { return *this = static_cast<T>(other); }
     operator T() const { return value_.load(std::memory_order_relaxed); }
     /// Not one step: writers exclude each other.
     Published& operator+=(T more) { return *this = static_cast<T>(*this + more); }

@@ -23,7 +23,10 @@ bool permits(Access granted, FaultAccess wanted) {
 Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch touch,
                                       Located& refused) {
     const bool force = touch == Touch::populate;
-    [[gnu::uninitialized]] Transaction transaction(*this, {page, page + page_size});
+    // What a read changes means the same to all who have the table.
+    [[gnu::uninitialized]] Transaction transaction(
+        *this, {page, page + page_size}, Detach::no, nullptr,
+        wanted.write || force ? Sharing::ends : Sharing::in_place);
     const auto [old, level] = transaction.decisive();
     const EntryKind kind = old.kind(level);
     const auto refuse = [&](Resolution why) {
@@ -31,9 +34,11 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
         return why;
     };
     if (kind == EntryKind::empty) return refuse(Resolution::hole);
-    if (kind != EntryKind::lazy && kind != EntryKind::leaf)
+    if (kind != EntryKind::lazy && kind != EntryKind::leaf) {
+        if (kind == EntryKind::table) return refuse(Resolution::no_memory); // for one of its own
         return force && kind == EntryKind::parked ? Resolution::resolved
                                                   : refuse(Resolution::forbidden);
+    }
     const Access access = old.access();
     if (!force && !permits(access, wanted)) return refuse(Resolution::forbidden);
 
@@ -47,13 +52,12 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     if (leaf && (old.is_shared() || !wants_own || old.hardware_writable()))
         return Resolution::resolved; // allowed since: the translation was an old one
     const bool zeros = !leaf || old.frame() == zero_frame();
-    if (leaf && force && !zeros) return Resolution::resolved;
+    if (leaf && force && !zeros && !old.is_cow()) return Resolution::resolved;
 
     // What stands there afterwards: the same frame made writable, a fresh one, or zeros to read.
     FreshFrames fresh(0);
     PhysAddr frame = zeros ? zero_frame() : old.frame();
-    if (wants_own &&
-        (zeros || frame_record(frame).references.load(std::memory_order_acquire) != 1)) {
+    if (wants_own && (zeros || has_users(frame))) {
         const FrameKind of_space = kernel_ ? FrameKind::kernel : FrameKind::anonymous;
         if (!(zeros ? fresh.allocate_zeros(of_space) : fresh.allocate_copy(of_space, frame)))
             return refuse(Resolution::no_memory);

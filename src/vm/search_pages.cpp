@@ -72,7 +72,7 @@ FoundPages find_pages(PhysAddr root, unsigned levels, VirtAddr from, unsigned pa
     };
     // The page table where the search begins, and the next one that promises enough.
     const unsigned begin = level_index(from, 2);
-    if (const Entry entry = slots[begin].load(); entry.is_table(2)) [[likely]] {
+    if (const Entry entry = slots[begin].load(); entry.is_own_table()) [[likely]] {
         TableDescriptor& table = *frame_record(entry.frame()).table;
         port::searched_table();
         if (table.longest.pages() >= pages) {
@@ -80,14 +80,14 @@ FoundPages find_pages(PhysAddr root, unsigned levels, VirtAddr from, unsigned pa
             if (found.table != nullptr) return found;
         }
         if (pages > 1 && is_free(table, table_entries - 1) && may_go_on(slots, begin)) return {};
-    } else if (entry.empty()) {
+    } else if (entry.empty() || entry.is_table(2)) {
         return {};
     }
     if (begin + 1 == table_entries) return {};
     const unsigned slot = Candidates(*frame_record(frame).table, pages).next(begin + 1);
     if (slot == table_entries) return {};
     const Entry entry = slots[slot].load();
-    if (!entry.is_table(2)) return {};
+    if (!entry.is_own_table()) return {};
     TableDescriptor& table = *frame_record(entry.frame()).table;
     port::searched_table();
     // A run that reaches its beginning may have begun before.

@@ -16,10 +16,12 @@ constinit Atomic<std::uint64_t> last_number{0};
 
 AddressSpace& kernel_space() { return kernel; }
 
-namespace {
-/// Of a user root: it is an upper table, of two pages where roots are mirrored.
-std::uint64_t root_charge() { return table_charge(kernel.levels()) + root_pages() - 1; }
+std::uint64_t AddressSpace::root_charge() {
+    // It is an upper table, of two pages where roots are mirrored.
+    return table_charge(kernel.levels_) + root_pages() - 1;
+}
 
+namespace {
 void copy_kernel_half(PhysAddr from, PhysAddr to) {
     // It stays as boot made it, and nobody sees the new root yet: no need for word by word.
     constexpr std::size_t half = page_size / 2;
@@ -82,14 +84,18 @@ Result<void> AddressSpace::adopt_kernel(PhysAddr root, unsigned levels, VirtRang
     return {};
 }
 
-void AddressSpace::destroy() {
+std::uint64_t AddressSpace::take_apart() {
     // No CPU runs it or looks at it, and none will: it is taken to pieces as it stands.
     Obligations obligations;
     obligations.own_table(frame_record(root_).table,
                           {VirtAddr{0}, VirtAddr{level_size(levels_ + 1) / 2}});
     obligations.flush(*this);
-    account_.release({obligations.release(*this) + root_pages() - 1});
     root_ = PhysAddr{};
+    return obligations.release(*this) + root_pages() - 1;
+}
+
+void AddressSpace::destroy() {
+    account_.release({take_apart()});
     account_.settle();
 }
 

@@ -81,6 +81,10 @@ public:
     /// made at boot); `range` is what map without an address searches. Called once.
     /// Tables above the range's level must exist or will be made in the given root.
     Result<void> adopt_kernel(PhysAddr root, unsigned levels, VirtRange range);
+    /// Makes `child`, which is as before `create`, a copy of this space as it is now: page tables
+    /// are shared, and copied when one of the two writes. Whoever runs this space sees no
+    /// difference. Errors: no_memory, limit_reached; then `child` is as before.
+    Result<void> fork_into(AddressSpace& child);
     /// Takes everything out and gives the paging structure back. No CPU runs in it any more.
     /// Never needs memory.
     void destroy();
@@ -171,6 +175,10 @@ private:
     friend const char* validate(const AddressSpace& space, bool exact);
     friend void settle_promises(const AddressSpace& space);
 
+    /// Gives the paging structure back, and the charge of all that it held.
+    std::uint64_t take_apart();
+    /// Pages that a user root is charged for.
+    static std::uint64_t root_charge();
     /// First address of the root table's span.
     VirtAddr top_base() const {
         return VirtAddr{align_down(range_.start.value, level_size(levels_ + 1))};

@@ -64,10 +64,10 @@ struct alignas(64) TableDescriptor {
     Plain<std::uint16_t> witness = 0;    ///< a slot that last told that the values are not all one
     Published<std::uint32_t> frames;     ///< private frames that its entries hold
     Atomic<std::uint16_t> references{1}; ///< parent entries: rises under `lock`
-    Plain<std::uint16_t> charge = 0;     ///< of a page table: pages that its entries are charged for
-    Plain<std::uint16_t> differing = 0;  ///< slots that hold something else than `base` now
-    Plain<std::uint16_t> kept_by = 0;    ///< for src/vm/idle.hpp
-    Plain<Entry> base{};                 ///< what all slots held once
+    Plain<std::uint16_t> charge = 0;    ///< of a page table: pages that its entries are charged for
+    Plain<std::uint16_t> differing = 0; ///< slots that hold something else than `base` now
+    Plain<std::uint16_t> kept_by = 0;   ///< for src/vm/idle.hpp
+    Plain<Entry> base{};                ///< what all slots held once
     Plain<PhysAddr> frame{};
     Plain<TableDescriptor*> next =
         nullptr; ///< tables made in advance, or that wait for their flush

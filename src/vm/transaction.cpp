@@ -10,11 +10,10 @@ namespace vm {
 TableDescriptor* Transaction::find_page_table(const AddressSpace& space, VirtAddr address) {
     PhysAddr table = space.root_;
     const auto descend = [&](unsigned shift) {
-        constexpr Level any_upper = 2;
         const auto* const slots = static_cast<const Slot*>(direct(table));
         const Entry entry = slots[(address.value >> shift) % table_entries].load();
         table = entry.frame();
-        return entry.is_table(any_upper);
+        return entry.is_own_table();
     };
     if (space.levels_ == 5 && !descend(level_shift(5))) return nullptr;
     if (!descend(level_shift(4)) || !descend(level_shift(3)) || !descend(level_shift(2)))
@@ -24,6 +23,7 @@ TableDescriptor* Transaction::find_page_table(const AddressSpace& space, VirtAdd
 
 void Transaction::lock_all() {
     lock_top();
+    if (top_.level == 2) step_down();
     if (top_.level > 1) lock_below(top_, range_);
 }
 
@@ -33,9 +33,7 @@ void Transaction::lock_top() {
     const std::uint64_t differing = first ^ last;
     // Whether `entry`, which maps 2^shift bytes, is a table that covers the range and stays.
     const auto descends = [&](Entry entry, unsigned shift) {
-        constexpr Level any_upper = 2;
-        return entry.is_table(any_upper) &&
-               (detach_ == Detach::no || differing != (1ULL << shift) - 1);
+        return entry.is_own_table() && (detach_ == Detach::no || differing != (1ULL << shift) - 1);
     };
     for (;;) {
         PhysAddr table = space_.root_;
@@ -78,12 +76,26 @@ bool Transaction::is_hole(Entry entry, Level level) {
 
 void Transaction::leave() {
     applied_ = true; // there is nothing more to do
+    const bool became_own = obligations_.any() || keeps_too_many_;
+    if (became_own && obligations_.owes()) [[unlikely]]
+        obligations_.flush(space_);
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
     for (TableDescriptor* reserved : reserved_) {
         while (reserved != nullptr) free_table(std::exchange(reserved, reserved->next));
     }
     if (charged_ != 0) space_.account_.release({charged_});
+    if (became_own) [[unlikely]]
+        leave_tables();
+}
+
+void Transaction::leave_tables() {
+    if (obligations_.any()) {
+        const std::uint64_t kept = freeing_ == Freeing::under_locks ? kept_ - spent_ : kept_;
+        const std::uint64_t charge = obligations_.release(space_) - kept;
+        if (charge != 0) space_.account_.release({charge});
+    }
+    if (keeps_too_many_) space_.fold_ends(range_);
 }
 
 template <typename Visit>
@@ -93,7 +105,8 @@ void Transaction::for_tables_below(const TableRef& table, VirtRange range, Visit
     for (unsigned index = table.index_of(range.start); index <= last;) {
         const Entry entry = table.slots[index].load();
         if (entry.is_table(table.level)) {
-            visit(table.below(entry, index), spot(table, index, range).range);
+            if (entry.is_own_table())
+                visit(table.below(entry, index), spot(table, index, range).range);
             ++index;
         } else {
             index += alike_slots(table, index, last + 1, entry);
@@ -102,10 +115,26 @@ void Transaction::for_tables_below(const TableRef& table, VirtRange range, Visit
 }
 
 void Transaction::lock_below(const TableRef& table, VirtRange range) {
-    for_tables_below(table, range, [](const TableRef& child, VirtRange within) {
-        child.descriptor->lock.lock();
-        lock_below(child, within);
-    });
+    if (table.level == 1) return;
+    const unsigned last = table.index_of(range.end - 1);
+    for (unsigned index = table.index_of(range.start); index <= last;) {
+        Entry entry = table.slots[index].load();
+        if (!entry.is_table(table.level)) {
+            index += alike_slots(table, index, last + 1, entry);
+            continue;
+        }
+        const Spot where = spot(table, index, range);
+        if (entry.is_narrowed() && sharing_ == Sharing::ends && !detaches(where)) [[unlikely]] {
+            if (!make_own(table, index)) lacks_tables_ = true;
+            entry = table.slots[index].load();
+        }
+        if (entry.is_own_table()) {
+            const TableRef child = table.below(entry, index);
+            child.descriptor->lock.lock();
+            lock_below(child, where.range);
+        }
+        ++index;
+    }
 }
 
 void Transaction::unlock_below(const TableRef& table, VirtRange range) {
@@ -154,7 +183,8 @@ std::uint64_t Transaction::charge_of_table(PhysAddr frame, Level level) {
 Result<void> Transaction::charge_beyond(std::uint64_t spent, std::uint64_t pages) {
     if (pages != spent) TRY(space_.account_.charge({pages - spent}));
     charged_ = pages - spent;
-    kept_ = spent;
+    spent_ = spent;
+    kept_ += spent;
     // Once it is unlocked, what came may be touched: the memory that pays for it must be free.
     freeing_ = Freeing::under_locks;
     return {};
@@ -190,7 +220,10 @@ void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry no
         std::uint32_t frames = table.descriptor->frames;
         const auto pages = static_cast<std::uint32_t>(level_pages(where.level));
         if (before.value != 0) {
-            obligations_.own_frame(before);
+            if (old.is_cow() && has_users(before)) [[unlikely]]
+                drop_shared(before);
+            else
+                obligations_.own_frame(before);
             frames -= pages;
         }
         if (after.value != 0) frames += pages;
@@ -241,10 +274,11 @@ void Transaction::change_many(Slot* slots, unsigned count, RightsChange change, 
         });
 }
 
-void Transaction::mirror(const TableRef& root, unsigned first, unsigned last) const {
+void Transaction::mirror(const AddressSpace& space, const TableRef& root, unsigned first,
+                         unsigned last) {
     // The kernel's half of user roots shows what entry code needs, whatever else is mapped there.
-    if (space_.kernel_ || !port::mirrored_roots()) return;
-    auto* const mirrored = static_cast<Slot*>(direct(space_.user_root()));
+    if (space.kernel_ || !port::mirrored_roots()) return;
+    auto* const mirrored = static_cast<Slot*>(direct(space.user_root()));
     for (unsigned index = first; index <= last; ++index)
         mirrored[index].store(root.slots[index].load());
 }
@@ -283,7 +317,7 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
 void Transaction::retire(const TableRef& table) {
     for (unsigned index = 0; table.level > 1 && index < table_entries; ++index) {
         const Entry entry = table.slots[index].load();
-        if (entry.is_table(table.level)) retire(table.below(entry, index));
+        if (entry.is_table(table.level) && !entry.is_narrowed()) retire(table.below(entry, index));
     }
     table.descriptor->stale.store(true, std::memory_order_relaxed);
     table.descriptor->lock.unlock();
@@ -292,11 +326,27 @@ void Transaction::retire(const TableRef& table) {
 void Transaction::unlink(const TableRef& table, unsigned index, Entry old, Entry now,
                          const Spot& where) {
     const TableRef child = table.below(old, index);
+    const bool shared = old.is_narrowed();
+    if (shared) child.descriptor->lock.lock();
     table.slots[index].exchange(now);
-    retire(child);
     table.descriptor->count(index, old, now);
     freed_ = freed_ || now.empty();
-    obligations_.own_table(child.descriptor, where.range);
+    if (shared) {
+        child.descriptor->lock.unlock();
+        obligations_.owe_tables(where.range);
+        drop_shared(child.descriptor->frame);
+    } else {
+        retire(child);
+        obligations_.own_table(child.descriptor, where.range);
+    }
+}
+
+void Transaction::drop_shared(PhysAddr frame) {
+    if (obligations_.own_shared(frame)) [[likely]]
+        return;
+    if (obligations_.owes()) obligations_.flush(space_);
+    kept_ -= obligations_.drop_shared(space_); // given back with the rest
+    static_cast<void>(obligations_.own_shared(frame));
 }
 
 void Transaction::set_idle(const TableRef& table, bool idle, bool huge) {
@@ -331,7 +381,7 @@ bool Transaction::fold() {
     const unsigned index = top_.index_of(range_.start);
     const Entry link = top_.slots[index].load();
     const Spot where = spot(top_, index, range_);
-    if (!link.is_table(top_.level) || !where.whole) return false;
+    if (!link.is_own_table() || !where.whole) return false;
     if (!top_.below(link, index).descriptor->idle) return false;
     fold_below(top_, index, link, where);
     finish(top_, index, index, index);

@@ -24,6 +24,13 @@ namespace vm {
 /// Which tables an operation may replace as a whole.
 enum class Detach : bool { no, yes };
 
+/// What becomes of page tables in the range that other spaces have too.
+enum class Sharing : std::uint8_t {
+    ends,     ///< the space gets its own: takes them back when nobody else has them, else copies
+    in_place, ///< of one page: what the change says means the same to all who have the table
+    stays,    ///< they are looked at only
+};
+
 /// When what was replaced is freed.
 enum class Freeing : bool {
     after_unlock, ///< the charge is given back afterwards
@@ -44,9 +51,13 @@ public:
     /// `page_table`: the one in which the range lies, if a walk found it, and this CPU did not wait
     /// since.
     Transaction(AddressSpace& space, VirtRange range, Detach detach = Detach::no,
-                TableDescriptor* page_table = nullptr);
+                TableDescriptor* page_table = nullptr, Sharing sharing = Sharing::ends);
     ~Transaction() {
-        if (!applied_) [[unlikely]]
+        if (applied_) [[likely]]
+            return;
+        if (in_page_table() && has_nothing())
+            top_.descriptor->lock.unlock();
+        else
             leave();
     }
     Transaction(const Transaction&) = delete;
@@ -73,6 +84,13 @@ public:
         return {top_.slots[top_.index_of(range_.start)].load(), top_.level};
     }
 
+    struct Copy;
+    /// Makes the copy, which is empty and which nobody uses yet, the same as the range, which is
+    /// all of the space: page tables are shared from then on, and only the pages of those with few.
+    /// Instead of all below, and `commit` follows even on an error: no_memory, limit_reached; then
+    /// the copy is a part of it.
+    Result<void> copy_into(Copy& copy);
+
     /// Takes the tables that `apply` will need, with their charge, and charges `charge` pages more:
     /// tables below entries covered in part, or standing above `leaf_level`, for which
     /// splits(Entry) holds. Where a limit is met, what `surplus()` gives pays instead: pages of
@@ -82,7 +100,10 @@ public:
                                                 Splits&& splits, Surplus&& surplus) {
         leaf_level_ = leaf_level;
         Need need{};
-        if constexpr (extent == Extent::any) need_in(top_, range_, splits, need);
+        if constexpr (extent == Extent::any) {
+            if (lacks_tables_) return Error::no_memory;
+            need_in(top_, range_, splits, need);
+        }
         if (const std::uint64_t pages = charge + need.charge() - need.prepaid; pages != 0) {
             if (const auto charged = space_.account_.charge({pages}); charged) [[likely]] {
                 charged_ = pages;
@@ -255,8 +276,9 @@ private:
     void change_rights(const TableRef& table, unsigned index, Entry old, Entry now,
                        const Spot& where);
     static void change_many(Slot* slots, unsigned count, RightsChange change, Entry now);
-    /// Writes entries [first, last] of the root, which were changed, into user mode's too.
-    void mirror(const TableRef& root, unsigned first, unsigned last) const;
+    /// Writes entries [first, last] of a root, which were changed, into user mode's too.
+    static void mirror(const AddressSpace& space, const TableRef& root, unsigned first,
+                       unsigned last);
     /// Notes whether the table is idle, and counts it.
     void note_idle(const TableRef& table, Entry latest);
     void set_idle(const TableRef& table, bool idle, bool huge);
@@ -268,6 +290,33 @@ private:
     bool lock_page_table(TableDescriptor* table);
     void lock_top();
     void lock_all();
+    /// Where the range lies in one table below the top that other spaces have: locks that, or the
+    /// space's own copy, as the top instead.
+    void step_down();
+    /// Gives the space a page table of its own in the place of one that others may have. Under the
+    /// lock of `directory`. Error: no_memory.
+    Result<void> make_own(const TableRef& directory, unsigned index);
+    /// Fills a fresh page table with what another has. Their pages have one user more. Under the
+    /// lock of `from`, whose range must be flushed then.
+    static void copy_pages(const TableRef& from, TableDescriptor& to);
+    /// Of `copy_into`: one upper table.
+    Result<void> copy_table(const TableRef& from, const TableRef& to, Copy& copy);
+    /// An entry of it with a table, or pages, below; with a page table, `child`; with one that
+    /// others have already.
+    Result<void> copy_below(const TableRef& from, const TableRef& to, unsigned index, Copy& copy);
+    Result<void> copy_page_table(const TableRef& child, const TableRef& from, const TableRef& to,
+                                 unsigned index, Copy& copy);
+    static Result<void> copy_shared(const TableRef& child, const TableRef& to, unsigned index,
+                                    Copy& copy);
+    /// Whether it has locks only.
+    bool has_nothing() const {
+        return charged_ == 0 && reserved_[0] == nullptr && reserved_[1] == nullptr &&
+               !obligations_.any() && !keeps_too_many_;
+    }
+    /// Of `leave`: what is left of the tables in whose place the space got its own.
+    void leave_tables();
+    /// Drops a reference to a frame or a table that has other users, after the flush.
+    void drop_shared(PhysAddr frame);
     /// For what became free, after it can be seen: see promise.hpp.
     [[gnu::always_inline]] void raise_promises() {
         std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -277,17 +326,19 @@ private:
         vm::raise_promises(table_at(space_.root_, space_.levels_, space_.top_base()), top_, range_);
     }
     void commit_all(std::uint64_t released, Freeing freeing);
-    /// Calls visit(TableRef, VirtRange) for the tables right below `table` within the range.
+    /// Calls visit(TableRef, VirtRange) for the space's own tables right below `table` within the
+    /// range.
     template <typename Visit>
     static void for_tables_below(const TableRef& table, VirtRange range, Visit&& visit);
-    static void lock_below(const TableRef& table, VirtRange range);
+    void lock_below(const TableRef& table, VirtRange range);
     static void unlock_below(const TableRef& table, VirtRange range);
 
     AddressSpace& space_;
     const VirtRange range_;
-    const Detach detach_;
     TableRef top_; ///< set by locking
     Level leaf_level_ = level_max;
+    const Detach detach_;
+    const Sharing sharing_;
     /// What `look` found, which nobody but the processor changes until `apply`.
     enum class Seen : bool {
         nothing,
@@ -295,13 +346,15 @@ private:
     };
     Seen seen_ = Seen::nothing;
     bool applied_ = false;
-    bool freed_ = false; ///< an entry became empty
+    bool freed_ = false;        ///< an entry became empty
+    bool lacks_tables_ = false; ///< there was no memory for a table of the space's own
     /// A table became idle, and this CPU has left a few already, or large pages come of it.
     bool keeps_too_many_ = false;
     /// Chained through `next`: [0] for level 1, [1] for those above, which have summaries.
     TableDescriptor* reserved_[2] = {};
     std::uint64_t charged_ = 0; ///< to be given back if nothing is applied
     std::uint64_t kept_ = 0;    ///< of the charge of what leaves: stays for what comes
+    std::uint64_t spent_;       ///< of that, what was reserved, if `freeing_` is under_locks
     Freeing freeing_ = Freeing::after_unlock;
     Obligations obligations_;
 };
@@ -327,8 +380,8 @@ inline bool Transaction::lock_page_table(TableDescriptor* table) {
 }
 
 inline Transaction::Transaction(AddressSpace& space, VirtRange range, Detach detach,
-                                TableDescriptor* page_table)
-    : space_(space), range_(range), detach_(detach) {
+                                TableDescriptor* page_table, Sharing sharing)
+    : space_(space), range_(range), detach_(detach), sharing_(sharing) {
     // A page table is the lowest table that covers all of an operation on a few pages.
     const std::uint64_t differing = range.start.value ^ (range.end.value - 1);
     if (page_table == nullptr && differing < level_size(2) - (detach == Detach::yes ? 1 : 0))
@@ -392,7 +445,7 @@ inline void Transaction::note_idle(const TableRef& table, Entry latest) {
 inline void Transaction::finish(const TableRef& table, unsigned first, unsigned last,
                                 unsigned changed) {
     if (table.level == space_.levels_) {
-        mirror(table, first, last);
+        mirror(space_, table, first, last);
     } else if (changed < table_entries) {
         note_idle(table, table.slots[changed].load());
     }

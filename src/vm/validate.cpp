@@ -38,7 +38,7 @@ struct FreeRuns {
 };
 
 /// Whether one entry could stand for the table is to be known at any time.
-void examine_idleness(const TableRef& table, Truth& truth) {
+void examine_idleness(const TableRef& table, Truth& truth, bool shared) {
     const Entry first = table.slots[0].load();
     bool alike = !first.present() && !first.is_parked();
     const PhysAddr frame = table.level == 1 ? private_frame(first, 1) : PhysAddr{};
@@ -52,8 +52,9 @@ void examine_idleness(const TableRef& table, Truth& truth) {
         if (entry != table.descriptor->base) ++differing;
     }
     const bool idle = alike || block;
-    if (idle) ++truth.reclaimable;
-    if (idle != table.descriptor->idle) truth.problem = "an idle table is not known as such";
+    if (idle && !shared) ++truth.reclaimable;
+    if (idle != table.descriptor->idle && !shared)
+        truth.problem = "an idle table is not known as such";
     if (differing != table.descriptor->differing) truth.problem = "differing slots are miscounted";
 }
 
@@ -90,7 +91,9 @@ bool covers_promise(const TableRef& table, unsigned slot, const TableRef& child,
 
 /// Slots of `table` that lie outside of `range` belong to somebody else: the kernel's half in a
 /// user root, what boot made in the kernel's.
-FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, Truth& truth) {
+/// `shared`: the entry that leads here says that other spaces may have the table.
+FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, Truth& truth,
+                 bool shared = false) {
     const TableDescriptor& descriptor = *table.descriptor;
     ++truth.tables;
     truth.table_charge += table_charge(table.level);
@@ -116,7 +119,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
         if (marked != entry.empty()) truth.problem = "the hole bitmap is wrong";
         if (entry.is_table(table.level)) {
             const TableRef child = table.below(entry, index);
-            const FreeRuns below = examine(child, range, false, exact, truth);
+            const FreeRuns below = examine(child, range, false, exact, truth, entry.is_narrowed());
             runs.append(below);
             if (const char* problem = compare_slot(table, index, below, exact))
                 truth.problem = problem;
@@ -124,7 +127,11 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
                 truth.problem = "a table promises less than one below it";
         } else {
             charge += charge_of(entry, table.level);
-            if (private_frame(entry, table.level).value != 0) frames += pages;
+            if (const PhysAddr frame = private_frame(entry, table.level); frame.value != 0) {
+                frames += pages;
+                if (!entry.is_cow() && has_users(frame))
+                    truth.problem = "a page with other users can be written";
+            }
             runs.append(FreeRuns::uniform(pages, entry.empty()));
         }
     }
@@ -132,7 +139,11 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
     if (table.level == 1 && charge != descriptor.charge)
         truth.problem = "a table's charge is miscounted";
     if (!top && live != descriptor.live) truth.problem = "the live count is wrong";
-    if (!top) examine_idleness(table, truth);
+    if (!shared && descriptor.references.load() != 1)
+        truth.problem = "a table with other users can be written";
+    if (shared && (table.level != 1 || descriptor.idle || descriptor.references.load() == 0))
+        truth.problem = "a table with other users is not as it must be";
+    if (!top) examine_idleness(table, truth, shared);
     if (frames != descriptor.frames) truth.problem = "a table's count of private frames is wrong";
     if (!descriptor.idle && descriptor.kept_by != 0)
         truth.problem = "a table in use counts as idle";

@@ -234,6 +234,10 @@ Space::Space(Machine& owner, vm::Quota* quota) : machine_(owner) {
     if (!space_.create().ok()) throw ModelError("no address space");
 }
 
+Space::Space(Machine& owner, vm::AddressSpace& original) : machine_(owner) {
+    if (!original.fork_into(space_).ok()) throw ModelError("no copy of an address space");
+}
+
 Space::~Space() {
     machine_.leave(space_);
     try {

@@ -92,6 +92,8 @@ class Space {
 public:
     /// `quota`: what it counts against, null for the machine alone.
     explicit Space(Machine& machine, vm::Quota* quota = nullptr);
+    /// A copy of another one.
+    Space(Machine& machine, vm::AddressSpace& original);
     ~Space();
     Space(const Space&) = delete;
     Space& operator=(const Space&) = delete;

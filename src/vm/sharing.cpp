@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// Page tables that several spaces have: how a space gets its own again.
+//
+//   parent entries   r-- each of them, so that nobody writes a page or an entry that others read
+//   a write          the last one that has the table takes it back; else a copy, and then both
+//                    tables' pages have a user more each
+//
+// The table's lock is the last table lock that is taken, whichever way one came to it.
+#include "vm/free_runs.hpp"
+#include "vm/transaction.hpp"
+
+#include <bit>
+
+namespace vm {
+
+void Transaction::step_down() {
+    const unsigned index = top_.index_of(range_.start);
+    if (index != top_.index_of(range_.end - 1)) return;
+    Entry link = top_.slots[index].load();
+    if (!link.is_table(top_.level) || !link.is_narrowed()) [[likely]]
+        return;
+    if (sharing_ == Sharing::stays || detaches(spot(top_, index, range_))) return;
+    if (sharing_ == Sharing::ends) {
+        if (!make_own(top_, index)) {
+            lacks_tables_ = true;
+            return;
+        }
+        link = top_.slots[index].load();
+    }
+    const TableRef child = top_.below(link, index);
+    child.descriptor->lock.lock();
+    // Its link does not change as long as this one is locked.
+    top_.descriptor->lock.unlock();
+    top_ = child;
+}
+
+Result<void> Transaction::make_own(const TableRef& directory, unsigned index) {
+    const TableRef shared = directory.below(directory.slots[index].load(), index);
+    const auto is_sole = [&] {
+        return shared.descriptor->references.load(std::memory_order_acquire) == 1;
+    };
+    // Nobody but this space, whose directory is locked, could give it to others again.
+    TableDescriptor* const made = is_sole() ? nullptr : TRY(make_table(1));
+    shared.descriptor->lock.lock();
+    if (is_sole()) {
+        directory.slots[index].store(Entry::table(shared.descriptor->frame, !space_.kernel_));
+        note_block(shared);
+        shared.descriptor->lock.unlock();
+        if (made != nullptr) free_table(made);
+        return {};
+    }
+    copy_pages(shared, *made);
+    directory.slots[index].exchange(Entry::table(made->frame, !space_.kernel_));
+    shared.descriptor->lock.unlock();
+    obligations_.owe_tables({shared.base, shared.base + level_size(directory.level)});
+    kept_ += table_charge(1) + made->charge;
+    drop_shared(shared.descriptor->frame);
+    return {};
+}
+
+void Transaction::copy_pages(const TableRef& from, TableDescriptor& to) {
+    TableDescriptor& original = *from.descriptor;
+    auto* const slots = static_cast<Slot*>(direct(to.frame));
+    for (unsigned word = 0; word < std::size(original.free); ++word) {
+        to.free[word] = original.free[word];
+        for (std::uint64_t left = ~original.free_word(word); left != 0; left &= left - 1) {
+            const unsigned index = word * 64 + static_cast<unsigned>(std::countr_zero(left));
+            Entry entry = from.slots[index].load();
+            if (const PhysAddr frame = private_frame(entry, 1); frame.value != 0) {
+                frame_record(frame).references.fetch_add(1, std::memory_order_relaxed);
+                if (!entry.is_cow()) {
+                    from.slots[index].restate(entry, entry.with_users());
+                    entry = entry.with_users();
+                }
+            }
+            slots[index].store(entry);
+        }
+    }
+    to.live = original.live;
+    to.frames = original.frames;
+    to.charge = original.charge;
+    to.base = original.base;
+    to.differing = original.differing;
+    // What the original promises may be more than is promised above it, which is for less.
+    to.longest.reset(longest_empty(to));
+}
+
+} // namespace vm
