@@ -51,6 +51,7 @@ void handles_are_kept();
 void calls_to_answer_are_not();
 void a_copy_spawns();
 void four_at_once();
+void while_others_change_the_map();
 
 /// What children of theirs tell by a notification: a copy was made, or refused.
 inline constexpr std::uint64_t forked = 1;

@@ -233,6 +233,7 @@ constexpr Test tests[] = {
     {"calls_to_answer_are_not", calls_to_answer_are_not},
     {"a_copy_spawns", a_copy_spawns},
     {"four_at_once", four_at_once},
+    {"while_others_change_the_map", while_others_change_the_map},
     {"two_thirds_of_memory", two_thirds_of_memory},
     {"at_the_handle_limit", at_the_handle_limit},
     {"thousand_generations", thousand_generations},

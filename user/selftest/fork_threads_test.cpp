@@ -207,4 +207,53 @@ void four_at_once() {
     (void)run_crew(crew_size(), work);
 }
 
+namespace {
+
+/// Counts in two words of a page, one after the other, and changes the map around it, until told to
+/// stop.
+void count_and_map(std::uint64_t page, const std::atomic<bool>& stop) {
+    for (std::uint64_t n = 1; !stop.load(); ++n) {
+        word_at(page) = n;
+        word_at(page + 64) = n;
+        if (n % 32 != 0) continue;
+        const auto more = user::map(3 * page_size);
+        if (!expect_ok(more, "map")) return;
+        word_at(*more + page_size) = n;
+        expect_ok(user::protect(*more, page_size, abi::access_read), "protect");
+        expect(word_at(*more + page_size) == n, "an own page");
+        expect_ok(user::unmap(*more, 3 * page_size), "unmap");
+        user::yield();
+    }
+}
+
+} // namespace
+
+/// A copy is one moment of its parent, and what it does is its own, whatever others do meanwhile.
+void while_others_change_the_map() {
+    const unsigned count = crew_size();
+    const auto pages = REQUIRE(user::map(count * page_size));
+    std::atomic<bool> stop{false};
+    const auto look_and_write = [&] {
+        for (unsigned number = 1; number < count; ++number) {
+            const std::uint64_t page = pages + number * page_size;
+            const std::uint64_t first = word_at(page);
+            const std::uint64_t second = word_at(page + 64);
+            expect(first == second || first == second + 1, "two moments in one page");
+            user::yield();
+            expect(word_at(page) == first && word_at(page + 64) == second, "another's write");
+            word_at(page) = ~first;
+        }
+        const auto more = REQUIRE(user::map(2 * page_size));
+        EXPECT_EQUAL(word_at(more), 0);
+        word_at(more + page_size) = 1;
+    };
+    auto work = [&](unsigned number) {
+        if (number != 0) return count_and_map(pages + number * page_size, stop);
+        for (unsigned round = stress_rounds(12); round-- != 0;) in_copy(look_and_write);
+        stop.store(true);
+    };
+    (void)run_crew(count, work);
+    EXPECT_OK(user::unmap(pages, count * page_size));
+}
+
 } // namespace selftest
