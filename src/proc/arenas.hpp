@@ -14,17 +14,18 @@
 
 namespace proc {
 
-/// Numbers that the threads of one process have, the lowest free one first. Beyond the last one
-/// threads share. Kept under the process's lock.
+/// Numbers that the threads of one process have: the one wanted, or the lowest free one. Beyond the
+/// last one threads share. Kept under the process's lock.
 class Arenas {
 public:
     static constexpr unsigned count = 64;
 
-    unsigned take() {
+    unsigned take(unsigned wanted) {
         const auto lowest = static_cast<unsigned>(std::countr_one(taken_));
         if (lowest == count) return next_shared_++ % count;
-        taken_ |= 1ULL << lowest;
-        return lowest;
+        const unsigned number = (taken_ >> wanted & 1) == 0 ? wanted : lowest;
+        taken_ |= 1ULL << number;
+        return number;
     }
     /// One that several have counts as free once the first of them is gone.
     void give(unsigned number) { taken_ &= ~(1ULL << number); }

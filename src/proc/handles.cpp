@@ -34,17 +34,28 @@ Result<unsigned> HandleTable::take_slot() {
         return index;
     }
     if (used_ == limit) return Error::limit_reached;
-    Slot*& page = pages_[used_ / slots_per_page];
-    if (page == nullptr) {
-        TRY(account_.charge(PageCount{1}));
-        const Result<PhysAddr> frame = vm::allocate_zeroed_frame(vm::FrameKind::kernel);
-        if (!frame) {
-            account_.release(PageCount{1});
-            return frame.error();
-        }
-        page = static_cast<Slot*>(vm::direct(*frame));
-    }
+    TRY(make_page());
     return used_++;
+}
+
+Result<void> HandleTable::make_page() {
+    Slot*& page = pages_[used_ / slots_per_page];
+    if (page != nullptr) return {};
+    TRY(account_.charge(PageCount{1}));
+    const Result<PhysAddr> frame = vm::allocate_zeroed_frame(vm::FrameKind::kernel);
+    if (!frame) {
+        account_.release(PageCount{1});
+        return frame.error();
+    }
+    page = static_cast<Slot*>(vm::direct(*frame));
+    return {};
+}
+
+void HandleTable::retire(unsigned index) {
+    // A slot whose generations are used up is never used again.
+    if (++slot(index).generation == 0) return;
+    slot(index).next_free = first_free_;
+    first_free_ = static_cast<std::uint16_t>(index + 1);
 }
 
 Result<abi::Handle> HandleTable::insert(Grant grant) {
@@ -85,12 +96,28 @@ Result<Grant> HandleTable::remove(abi::Handle handle, std::optional<ObjectKind> 
     taken.object_ = std::exchange(found->object, nullptr);
     taken.rights_ = found->rights;
     --count_;
-    // A slot whose generations are used up is never used again.
-    if (++found->generation != 0) {
-        found->next_free = first_free_;
-        first_free_ = static_cast<std::uint16_t>(handle & 0xffff);
-    }
+    retire(static_cast<unsigned>(handle & 0xffff) - 1);
     return taken;
+}
+
+Result<void> HandleTable::copy_into(HandleTable& fresh) {
+    const vm::Guard guard(lock_);
+    fresh.first_free_ = first_free_;
+    for (unsigned index = 0; index < used_; ++index) {
+        TRY(fresh.make_page());
+        ++fresh.used_;
+        Slot& copy = fresh.slot(index) = slot(index);
+        if (copy.object == nullptr) continue;
+        if (copy.object->kind() == ObjectKind::reply) {
+            copy.object = nullptr;
+            fresh.retire(index);
+            continue;
+        }
+        Grant grant(*copy.object, copy.rights);
+        grant.object_ = nullptr; // the slot's now
+        ++fresh.count_;
+    }
+    return {};
 }
 
 void HandleTable::close_all() {

@@ -94,6 +94,11 @@ public:
         object.lock();
         return &object;
     }
+    /// Gives `fresh`, which was never used and which nobody else knows yet, a grant of everything
+    /// that this one holds, at the same values. Rights to answer a call can't be duplicated: their
+    /// values are those of closed handles there. Errors: no_memory, limit_reached; then `fresh`
+    /// holds some.
+    Result<void> copy_into(HandleTable& fresh);
     /// Closes all and gives the pages back.
     void close_all();
     unsigned count();
@@ -121,6 +126,10 @@ private:
         return found.object != nullptr && found.generation == handle >> 16 ? &found : nullptr;
     }
     Result<unsigned> take_slot();
+    /// Makes the page in which the slot after the last one used stands, if it is not there.
+    Result<void> make_page();
+    /// Of a slot whose object was taken out: its value stays refused.
+    void retire(unsigned index);
     Result<Object*> find_object(abi::Handle handle, ObjectKind kind, std::uint32_t needed);
 
     vm::SpinLock<vm::Rank::handles> lock_; ///< for all below: slots, pages, free list

@@ -56,6 +56,11 @@ std::size_t vector_state_bytes();
 /// `proc::thread_started()`. stack_top, vector_state and thread are set by the caller; vector_state
 /// is given its initial content here.
 void prepare_user_thread(ThreadState& state, const UserStart& start);
+/// Prepares `state` so that the first switch to it goes on in user mode as `running` will, the
+/// running thread, which is in the system call `fork` and gets another value from it: with its
+/// registers, but 0 in rax, its vector state, segment bases and runtime; by way of
+/// `proc::thread_started()`. The caller has set the same as for prepare_user_thread.
+void prepare_forked_thread(ThreadState& state, const ThreadState& running);
 /// Prepares `state` so that the first switch to it calls function(argument) in kernel mode,
 /// which must not return.
 void prepare_kernel_thread(ThreadState& state, void (*function)(void*), void* argument);
@@ -207,6 +212,13 @@ struct Answer {
 using SystemCallFunction = Answer (*)(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t,
                                       std::uint64_t, std::uint64_t);
 extern "C" const SystemCallFunction system_call_table[abi::system_call_count];
+
+/// Stands in the table for `fork`, and is the machine's own: keeps the registers that no other call
+/// need look at, those that functions give back as they were, for prepare_forked_thread; then calls
+/// `fork_from_entry`.
+extern "C" Answer fork_entry(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t,
+                             std::uint64_t, std::uint64_t);
+extern "C" Answer fork_from_entry();
 
 /// First thing on a new user thread's kernel stack, before it enters user mode.
 void thread_started();

@@ -31,18 +31,35 @@ void copy_name(std::string_view from, std::span<char, abi::name_limit> to) {
 
 } // namespace
 
-Result<Ref<Process>> Process::create(std::string_view name, Limits limits) {
+Result<Ref<Process>> Process::make(std::string_view name, Limits limits) {
     Ref<Process> process = Ref<Process>::adopt(*TRY(vm::heap_new<Process>()));
     process->limits_ = std::move(limits);
     process->space_.account().count_against(process->limits_.memory.get());
     process->handles_.set_limit(process->limits_.handles);
     process->charge_ = TRY(Charge::make(process->space_.account(), process_pages));
-    TRY(process->space_.create());
-    process->state_.lock()->space_open = true;
-    process->id_ = next_id.fetch_add(1, std::memory_order_relaxed);
     copy_name(name, process->name_);
-    directory.lock()->push_back(*process);
     return process;
+}
+
+void Process::open() {
+    state_.lock()->space_open = true;
+    id_ = next_id.fetch_add(1, std::memory_order_relaxed);
+    directory.lock()->push_back(*this);
+}
+
+Result<Ref<Process>> Process::create(std::string_view name, Limits limits) {
+    Ref<Process> process = TRY(make(name, std::move(limits)));
+    TRY(process->space_.create());
+    process->open();
+    return process;
+}
+
+Result<Ref<Process>> Process::fork() {
+    Ref<Process> child = TRY(make(name_, limits_));
+    TRY(space_.fork_into(child->space_));
+    child->open();
+    TRY(handles_.copy_into(child->handles_));
+    return child;
 }
 
 Process::~Process() {
@@ -64,7 +81,7 @@ Result<void> Process::add_thread(Thread& thread) {
     if (state->ending) return Error::interrupted;
     if (state->thread_count == thread_limit) return Error::limit_reached;
     ++state->thread_count;
-    thread.arena = state->arenas.take();
+    thread.arena = state->arenas.take(thread.arena);
     state->threads.push_back(thread);
     return {};
 }

@@ -14,6 +14,10 @@
 
 namespace proc {
 
+/// Rights of the handle to a new process.
+inline constexpr std::uint32_t process_rights =
+    abi::right_inspect | abi::right_control | abi::right_duplicate;
+
 /// Life: created (no thread) -> running -> ending (told to end, or by its last thread's end) ->
 /// exited (no thread, no memory, no handle; the status stays for who holds a handle).
 /// Its threads hold references to it, so it stays until the last of them was reaped.
@@ -28,7 +32,11 @@ public:
     /// printed. Errors: no_memory, limit_reached.
     static Result<Ref<Process>> create(std::string_view name, Limits limits);
 
-    /// For `create` and the end of the last reference.
+    /// A process without threads: this one's name and limits, a copy of its map and of its handles.
+    /// Called by one of its threads. Errors: no_memory, limit_reached.
+    Result<Ref<Process>> fork();
+
+    /// For `make` and the end of the last reference.
     Process() : Object(ObjectKind::process), handles_(space_.account()) {}
     ~Process();
 
@@ -70,6 +78,10 @@ public:
     ListHook<Process> directory_hook{}; ///< the directory's, under its lock
 
 private:
+    /// A process without a map.
+    static Result<Ref<Process>> make(std::string_view name, Limits limits);
+    /// It has its map: from here on others can look at it.
+    void open();
     /// Everything a process has but its record; the last thread is gone.
     void finish();
 

@@ -13,10 +13,6 @@ namespace proc {
 
 namespace {
 
-/// Rights of the handle to a new process.
-constexpr std::uint32_t process_rights =
-    abi::right_inspect | abi::right_control | abi::right_duplicate;
-
 /// A plan's copy on the heap, for a scope.
 class PlanHolder {
 public:
@@ -94,9 +90,14 @@ Result<abi::Handle> spawn_from_caller(std::uint64_t address, std::uint64_t bytes
         TRY(process->handles().insert(std::move(grant)));
     }
     const Ref<Thread> thread = TRY(first_thread(*process, plan->plan));
-    const abi::Handle made = TRY(own.handles().insert(Grant(*process, process_rights)));
-    if (const auto launched = thread->launch(); !launched) {
-        static_cast<void>(own.handles().remove(made));
+    return launch_child(*process, *thread);
+}
+
+Result<abi::Handle> launch_child(Process& child, Thread& thread) {
+    HandleTable& handles = current_process().handles();
+    const abi::Handle made = TRY(handles.insert(Grant(child, process_rights)));
+    if (const auto launched = thread.launch(); !launched) {
+        static_cast<void>(handles.remove(made));
         return launched.error();
     }
     return made;

@@ -20,4 +20,8 @@ Result<abi::Handle> spawn_from_caller(std::uint64_t plan, std::uint64_t bytes);
 /// handles are given as grants.
 Result<Ref<Process>> spawn_from_kernel(const abi::SpawnPlan& plan, std::span<Grant> handles);
 
+/// Lets the first thread of a new process run, and gives the running process a handle to it.
+/// Errors: limit_reached, no_memory, interrupted (somebody ended it already).
+Result<abi::Handle> launch_child(Process& child, Thread& thread);
+
 } // namespace proc

@@ -26,8 +26,7 @@ void Thread::refuse_call() {
     caller->release();
 }
 
-Result<Ref<Thread>> Thread::create(Process& process, const port::UserStart& start,
-                                   unsigned priority) {
+Result<Ref<Thread>> Thread::make(Process& process, unsigned priority) {
     Charge charge = TRY(Charge::make(process.space().account(), thread_pages));
     Ref<Thread> thread = Ref<Thread>::adopt(*TRY(vm::heap_new<Thread>()));
     thread->process_ = Ref<Process>(process);
@@ -41,7 +40,22 @@ Result<Ref<Thread>> Thread::create(Process& process, const port::UserStart& star
     thread->machine.vector_state = TRY(vm::heap_allocate(port::vector_state_bytes()));
     thread->machine.stack_top = thread->stack_.end.value;
     thread->machine.thread = thread.get();
+    return thread;
+}
+
+Result<Ref<Thread>> Thread::create(Process& process, const port::UserStart& start,
+                                   unsigned priority) {
+    Ref<Thread> thread = TRY(make(process, priority));
     port::prepare_user_thread(thread->machine, start);
+    return thread;
+}
+
+Result<Ref<Thread>> Thread::fork(Process& process) {
+    const Thread& self = port::current_thread();
+    Ref<Thread> thread = TRY(make(process, self.priority));
+    thread->upcalls = self.upcalls;
+    thread->arena = self.arena;
+    port::prepare_forked_thread(thread->machine, self.machine);
     return thread;
 }
 

@@ -53,6 +53,10 @@ public:
     /// Errors: no_memory, limit_reached.
     static Result<Ref<Thread>> create(Process& process, const port::UserStart& start,
                                       unsigned priority);
+    /// A thread of `process`, a copy of the running thread's, that will go on where the running
+    /// thread does when it comes back from the system call `fork`. Errors: no_memory,
+    /// limit_reached.
+    static Result<Ref<Thread>> fork(Process& process);
     /// The thread of the context that calls this first on a CPU: it runs when no other can.
     static Result<Thread*> create_idle();
 
@@ -116,7 +120,7 @@ public:
     Message message;          ///< whole ones: sent, received, or replied
     Reply reply{*this};
 
-    unsigned arena = 0; ///< number of its arena; set before it runs
+    unsigned arena = 0; ///< number of its arena: the one wanted, until its process took it in
 
     // ---- under its process's lock
     ListHook<Thread> process_hook{};
@@ -125,6 +129,9 @@ public:
     std::uint32_t code = 0; ///< exit code
 
 private:
+    /// A thread that can't run before the machine has prepared it.
+    static Result<Ref<Thread>> make(Process& process, unsigned priority);
+
     Ref<Process> process_;
     const vm::AddressSpace* space_; ///< the process's, or the kernel's
     VirtRange stack_{};

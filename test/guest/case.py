@@ -69,7 +69,7 @@ CONTRACTS = (r"(?m)^ktest: (\d\d+) passed, 0 failed$", r"(?m)^ktest: NX: data is
 
 SUITES = ("runtime", "calls", "pointers", "handles", "memory", "placement", "protection", "maps",
           "threads", "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf", "limits",
-          "faults", "processors", "upcalls", "upcall-threads", "stress")
+          "fork", "faults", "processors", "upcalls", "upcall-threads", "stress")
 
 
 def selftest_of(suites, total=r"\d\d+"):

@@ -51,6 +51,18 @@ def user_cases(case):
                        r"(?m)^touch-mem: --large: no such option$",
                        r"(?m)^touch-mem: 0: not a number of MiB above 0$",
                        r"(?ms)^free (\d+)$.*^free \1$", r"(?ms)^anonymous (\d+)$.*^anonymous \1$"))
+    holding = r"parent \d+ tables, \d+ frames; child \d+ tables, \d+ frames"
+    yield case("commands: fork-cost", memory="256M", status=35,
+               words="run=fork-cost 32; free; fork-cost 32; free; limit memory 20M fork-cost 16; "
+                     "fork-cost 0",
+               expect=(r"(?m)^touched: 8192 pages; \d+ tables, 8\d{3} frames\n"
+                       r"fork: \d+ counts; " + holding + r"\n"
+                       r"first write: \d+ counts; " + holding + r"\n"
+                       r"second write: \d+ counts; " + holding + r"\n"
+                       r"all written: \d+ counts; " + holding + "$",
+                       r"(?m)^fork-cost: 16 MiB: limit reached$",
+                       r"(?m)^fork-cost: 0: not a number of MiB above 0$",
+                       r"(?ms)^free (\d+)$.*^free \1$", r"(?ms)^anonymous (\d+)$.*^anonymous \1$"))
     limit = r"limit: {} is more than the \d+ {} that there are to give"
     yield case("commands: limit", status=35,
                words="run=limit; limit memory 16M limit; limit memory 16M touch-mem 64; "
@@ -88,7 +100,7 @@ def user_cases(case):
                expect=(r"(?m)^0\n1 \$\?\nsh: nosuch: not found\n127\n", r"(?m)^usage: cat FILE",
                        r"(?m)^2$", r"(?m)^run: exit 1$"))
 
-    helpful = ("help history jobs wait time limit exit ls cat echo ps kill maps free touch-mem fault "
+    helpful = ("help history jobs wait time limit exit ls cat echo ps kill maps free touch-mem fork-cost fault "
                "repair uptime sleep spin sh reboot poweroff").split()
     yield case("commands: help of each", words="run=" + "; ".join(f"{n} --help" for n in helpful),
                expect=(*(rf"(?m)^usage: {name} .*\n{name} \w+.*\.$" for name in helpful),

@@ -14,13 +14,6 @@ namespace {
 
 constexpr std::uint64_t read_write = abi::access_read | abi::access_write;
 
-abi::ProcessInfo info_of(abi::Handle process) {
-    const Answer written =
-        ask(SystemCall::process_info, process, init_data.value + 0x7000, sizeof(abi::ProcessInfo));
-    REQUIRE(written.value == sizeof(abi::ProcessInfo));
-    return get<abi::ProcessInfo>(init_data + 0x7000);
-}
-
 struct Limits {
     std::uint64_t memory = 0;
     std::uint64_t handles = 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Spawn: what a child gets, what plans are refused, and that failures leave nothing behind.
 #include "shim/booted.hpp"
-#include "vm/commit.hpp"
 #include "vm/heap.hpp"
 
 #include <doctest/doctest.h>
@@ -13,30 +12,6 @@ using namespace shim;
 namespace {
 
 Answer wait_for(const Answer& process) { return ask(SystemCall::wait, process.value); }
-
-abi::ProcessInfo info_of(abi::Handle process) {
-    const Answer written =
-        ask(SystemCall::process_info, process, init_data.value + 0x7000, sizeof(abi::ProcessInfo));
-    REQUIRE(written.value == sizeof(abi::ProcessInfo));
-    return get<abi::ProcessInfo>(init_data + 0x7000);
-}
-
-/// What must be as before when everything of a process has gone.
-struct Footprint {
-    std::uint64_t committed = vm::committed().value;
-    std::uint64_t own = info_of(0).committed;
-    std::uint64_t free = 0;
-    std::uint64_t anonymous = 0;
-    std::uint64_t tables = 0;
-    Footprint() {
-        vm::drain_frame_caches();
-        const auto frames = vm::frame_statistics();
-        free = frames.by_kind[static_cast<unsigned>(vm::FrameKind::free)];
-        anonymous = frames.by_kind[static_cast<unsigned>(vm::FrameKind::anonymous)];
-        tables = frames.by_kind[static_cast<unsigned>(vm::FrameKind::table)];
-    }
-    bool operator==(const Footprint&) const = default;
-};
 
 /// Runs a child once, so that what the kernel keeps for the next one is there.
 void warm_up() {

@@ -2,6 +2,9 @@
 // Booting to a first process, and its plans for others.
 #include "shim/booted.hpp"
 
+#include "vm/commit.hpp"
+#include "vm/frames.hpp"
+
 #include <cstdio>
 #include <cstring>
 
@@ -100,6 +103,26 @@ Answer start_thread(std::function<void()> code, unsigned priority, std::uint64_t
     const VirtAddr entry = code_at([code](const proc::port::UserStart&) { code(); });
     return ask(SystemCall::thread_create, entry.value, init_data.value + init_data_bytes, argument,
                priority);
+}
+
+Answer fork_to(std::function<void()> code) {
+    proc_machine().forked = std::move(code);
+    return ask(SystemCall::fork);
+}
+
+abi::ProcessInfo info_of(abi::Handle process) {
+    const Answer written =
+        ask(SystemCall::process_info, process, init_data.value + 0x7000, sizeof(abi::ProcessInfo));
+    if (written.value != sizeof(abi::ProcessInfo)) throw ModelError("process_info failed");
+    return get<abi::ProcessInfo>(init_data + 0x7000);
+}
+
+Footprint::Footprint() : committed(vm::committed().value), own(info_of(0).committed) {
+    vm::drain_frame_caches();
+    const auto frames = vm::frame_statistics();
+    free = frames.by_kind[static_cast<unsigned>(vm::FrameKind::free)];
+    anonymous = frames.by_kind[static_cast<unsigned>(vm::FrameKind::anonymous)];
+    tables = frames.by_kind[static_cast<unsigned>(vm::FrameKind::table)];
 }
 
 Plan::Plan(std::function<void()> code) {

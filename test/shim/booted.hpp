@@ -73,6 +73,19 @@ VirtAddr code_at(UserCode code);
 Answer start_thread(std::function<void()> code, unsigned priority = abi::priority_default,
                     std::uint64_t argument = 0);
 
+/// Forks; the child's thread runs this code. It must not refer to what may be gone by then.
+Answer fork_to(std::function<void()> code);
+
+/// What process_info tells; written to the caller's memory at init_data + 0x7000.
+abi::ProcessInfo info_of(abi::Handle process);
+
+/// What must be as before when everything of a process has gone.
+struct Footprint {
+    std::uint64_t committed, own, free, anonymous, tables;
+    Footprint();
+    bool operator==(const Footprint&) const = default;
+};
+
 /// A plan for a process with text and data like the first one's, written to `at` in the caller's
 /// memory (2 KiB), so that tests can spoil it.
 struct Plan {

@@ -46,6 +46,9 @@ struct ProcMachine {
     /// User code's, but for RIP and RFLAGS: what a fault finds, and what the last handler went on
     /// with.
     abi::UpcallFrame registers{};
+    /// What the child does of a thread that forks: a host function's stack can't be copied. Looked
+    /// at in the call. When it returns, the thread exits with code 0.
+    std::function<void()> forked = [] {};
     /// Called when nothing can happen any more; true if it made something happen (typed, say).
     std::function<bool()> idle = [] { return false; };
 };

@@ -161,6 +161,14 @@ void run_user_code(const proc::port::UserStart& start) {
     throw ModelError("a thread went on after its exit");
 }
 
+void run_forked_code(const std::function<void()>& code) {
+    proc::thread_started();
+    before_return_to_user();
+    code();
+    system_call(abi::SystemCall::thread_exit, 0);
+    throw ModelError("a thread went on after its exit");
+}
+
 } // namespace
 
 ProcMachine& proc_machine() { return state().visible; }
@@ -248,6 +256,12 @@ void user_compute(std::uint64_t nanoseconds) {
 
 } // namespace shim
 
+// Host functions keep their registers themselves.
+extern "C" proc::Answer proc::fork_entry(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t,
+                                         std::uint64_t, std::uint64_t) {
+    return fork_from_entry();
+}
+
 namespace proc::port {
 
 using shim::state;
@@ -258,6 +272,17 @@ void prepare_user_thread(ThreadState& thread, const UserStart& start) {
     if (thread.vector_state != nullptr) std::memset(thread.vector_state, 0, vector_state_bytes());
     thread.call = state().call_registers.emplace_back(std::make_unique<CallRegisters>()).get();
     shim::set_fiber(thread, shim::add_fiber([start] { shim::run_user_code(start); }));
+}
+
+void prepare_forked_thread(ThreadState& thread, const ThreadState& running) {
+    std::memcpy(thread.vector_state, running.vector_state, vector_state_bytes());
+    thread.fs_base = running.fs_base;
+    thread.gs_base = running.gs_base;
+    thread.runtime = running.runtime;
+    thread.call = state().call_registers.emplace_back(std::make_unique<CallRegisters>()).get();
+    *thread.call = *running.call;
+    shim::set_fiber(
+        thread, shim::add_fiber([code = state().visible.forked] { shim::run_forked_code(code); }));
 }
 
 void prepare_kernel_thread(ThreadState& thread, void (*function)(void*), void* argument) {

@@ -35,6 +35,11 @@ constexpr std::string_view protect_rows[] = {"mprotect_4K_to_ro", "mprotect_4K_t
 constexpr std::string_view upcall_rows[] = {"sigsegv_handler_skips", "sigsegv_handler_mprotects"};
 constexpr std::string_view spawn_0_rows[] = {"posix_spawn_exit_wait_0M"};
 constexpr std::string_view spawn_1024_rows[] = {"posix_spawn_exit_wait_1024M"};
+constexpr std::string_view fork_0_rows[] = {"fork_call_only_0M", "fork_exit_wait_0M"};
+constexpr std::string_view fork_64_rows[] = {"fork_call_only_64M"};
+constexpr std::string_view fork_1024_rows[] = {"fork_call_only_1024M"};
+constexpr std::string_view cow_rows[] = {"cow_fault_copy_per_page", "cow_fault_reuse_per_page"};
+constexpr std::string_view cow_first_rows[] = {"cow_first_in_table"};
 constexpr std::string_view thread_rows[] = {"thread_pthread_create_join"};
 constexpr std::string_view yield_rows[] = {"switch_by_sched_yield"};
 constexpr std::string_view ipc_rows[] = {"ipc_call_0w", "ipc_call_8B"};
@@ -56,6 +61,11 @@ constexpr Group table[] = {
     {"upcalls", measure_upcalls, upcall_rows},
     {"spawn-0", measure_spawn_0, spawn_0_rows},
     {"spawn-1024", measure_spawn_1024, spawn_1024_rows},
+    {"fork-0", measure_fork_0, fork_0_rows},
+    {"fork-64", measure_fork_64, fork_64_rows},
+    {"fork-1024", measure_fork_1024, fork_1024_rows},
+    {"cow", measure_cow, cow_rows},
+    {"cow-first", measure_cow_first, cow_first_rows},
     {"thread", measure_thread, thread_rows},
     {"yield", measure_yield, yield_rows},
     {"ipc", measure_ipc, ipc_rows},

@@ -2,6 +2,7 @@
 // Time stamps and samples: what an operation costs, less what reading the counter costs.
 #pragma once
 
+#include "user/lib/time_stamp.hpp"
 #include "user/lib/vector.hpp"
 
 #include <cstdint>
@@ -9,13 +10,7 @@
 
 namespace bench {
 
-/// The time-stamp counter. In the emulator's counting mode it advances by one an instruction.
-inline std::uint64_t time_stamp() {
-    std::uint32_t low = 0;
-    std::uint32_t high = 0;
-    asm volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
-    return std::uint64_t{high} << 32 | low;
-}
+using user::time_stamp;
 
 /// What two adjacent time stamps read apart; measured once.
 std::uint64_t time_stamp_cost();

@@ -138,6 +138,8 @@ inline std::uint64_t process_id() {
 inline Result<abi::Handle> spawn_plan(const abi::SpawnPlan& plan) {
     return checked(system_call<Call::spawn>(&plan, sizeof plan));
 }
+/// The system call alone: the copy's handle, or 0 in the copy. Programs use user/lib/fork.hpp.
+inline Result<abi::Handle> fork_process() { return checked(system_call<Call::fork>()); }
 /// Ends the process at once; `user::exit` writes out buffered text first.
 [[noreturn]] inline void process_exit(std::int64_t status) {
     system_call<Call::process_kill>(abi::no_handle, status);

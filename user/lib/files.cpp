@@ -5,7 +5,7 @@
 #include "lib/format.hpp"
 #include "lib/ustar.hpp"
 #include "user/lib/calls.hpp"
-#include "user/lib/mutex.hpp"
+#include "user/lib/locks.hpp"
 #include "user/lib/program.hpp"
 #include "user/lib/vector.hpp"
 
@@ -21,7 +21,6 @@ struct Member {
     lib::UstarEntry entry;
 };
 
-constinit Mutex members_mutex;
 Vector<Member>* members = nullptr; ///< made at the first use; then it stays as it is
 
 /// FNV-1a.
@@ -52,7 +51,7 @@ Result<void> read_members(Vector<Member>& list) {
 
 /// All members of the archive.
 Result<std::span<const Member>> all_members() {
-    MutexLock lock(members_mutex);
+    MutexLock lock(runtime_locks.files);
     if (members == nullptr) {
         auto* list = new Vector<Member>;
         if (const auto read = read_members(*list); !read) {

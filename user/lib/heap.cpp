@@ -4,7 +4,7 @@
 
 #include "user/lib/calls.hpp"
 #include "user/lib/heap_core.hpp"
-#include "user/lib/mutex.hpp"
+#include "user/lib/locks.hpp"
 #include "user/lib/print.hpp"
 
 #include <algorithm>
@@ -26,18 +26,17 @@ bool grow_pages(void* end, std::size_t bytes) {
     return user::grow(reinterpret_cast<std::uintptr_t>(end), bytes).ok();
 }
 
-constinit Mutex heap_mutex;
 constinit HeapCore heap({take_pages, give_back_pages, grow_pages});
 
 } // namespace
 
 void* allocate(std::size_t bytes) {
-    MutexLock lock(heap_mutex);
+    MutexLock lock(runtime_locks.heap);
     return heap.allocate(bytes);
 }
 
 void release(void* block) {
-    MutexLock lock(heap_mutex);
+    MutexLock lock(runtime_locks.heap);
     heap.release(block);
 }
 
@@ -46,7 +45,7 @@ void* reallocate(void* block, std::size_t bytes) {
     const std::size_t old_bytes = HeapCore::usable_bytes(block);
     if (bytes <= old_bytes && bytes * 2 > old_bytes) return block;
     if (bytes > old_bytes) {
-        MutexLock lock(heap_mutex);
+        MutexLock lock(runtime_locks.heap);
         if (heap.grow(block, bytes)) return block;
     }
     void* fresh = allocate(bytes);
@@ -57,7 +56,7 @@ void* reallocate(void* block, std::size_t bytes) {
 }
 
 std::size_t heap_held() {
-    MutexLock lock(heap_mutex);
+    MutexLock lock(runtime_locks.heap);
     return heap.held();
 }
 

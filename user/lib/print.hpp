@@ -24,6 +24,7 @@ private:
     void flush_locked();
 
     friend class OutputLine;
+    friend class WrittenOutput;
     Mutex mutex_;
     std::size_t size_ = 0;
     char buffer_[512] = {};
@@ -39,6 +40,17 @@ public:
     OutputLine& operator=(const OutputLine&) = delete;
     ~OutputLine();
     void operator()(std::string_view text) { output().append(text); }
+
+private:
+    MutexLock lock_;
+};
+
+/// Holds the output for a scope, with all text written out.
+class WrittenOutput {
+public:
+    WrittenOutput() : lock_(output().mutex()) { output().flush_locked(); }
+    WrittenOutput(const WrittenOutput&) = delete;
+    WrittenOutput& operator=(const WrittenOutput&) = delete;
 
 private:
     MutexLock lock_;

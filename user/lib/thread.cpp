@@ -2,7 +2,7 @@
 // Threads of a program.
 #include "user/lib/thread.hpp"
 
-#include "user/lib/mutex.hpp"
+#include "user/lib/locks.hpp"
 
 #include <array>
 
@@ -19,13 +19,12 @@ struct Start {
 };
 
 /// Stacks of ended threads, kept for the next ones.
-constinit Mutex stacks_mutex;
 constinit std::array<std::uint64_t, 8> kept_stacks{};
 constinit std::size_t kept_count = 0;
 
 Result<std::uint64_t> take_stack() {
     {
-        MutexLock lock(stacks_mutex);
+        MutexLock lock(runtime_locks.stacks);
         if (kept_count != 0) return kept_stacks[--kept_count];
     }
     // Room for both first; then the lowest page becomes a guard, which never gives access.
@@ -42,7 +41,7 @@ Result<std::uint64_t> take_stack() {
 
 void give_back_stack(std::uint64_t stack) {
     {
-        MutexLock lock(stacks_mutex);
+        MutexLock lock(runtime_locks.stacks);
         if (kept_count < kept_stacks.size()) {
             kept_stacks[kept_count++] = stack;
             return;

@@ -34,6 +34,7 @@ void hostile_words_everywhere() {
         const bool takes_anything =
             call == SystemCall::process_id || call == SystemCall::thread_exit ||
             call == SystemCall::thread_sleep || call == SystemCall::clock ||
+            call == SystemCall::fork ||
             call == SystemCall::boot_words; // an empty command line goes anywhere
         if (takes_anything) continue;
         for (const std::uint64_t word : words) {

@@ -294,7 +294,7 @@ std::optional<int> play_child(Arguments arguments) {
     if (arguments.size() < 3 || arguments[1] != "--child") return std::nullopt;
     for (const std::span<const Role> list :
          {std::span<const Role>(roles), limits_roles(), stress_roles(), stress_calls_roles(),
-          upcalls_roles()}) {
+          upcalls_roles(), fork_roles()}) {
         for (const Role& role : list) {
             if (role.name != arguments[2]) continue;
             const Arguments words = arguments.subspan(3);

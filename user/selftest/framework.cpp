@@ -14,6 +14,8 @@ std::string_view suite_name;
 std::string_view test_name;
 } // namespace
 
+bool has_failed() { return failures.load() != 0; }
+
 void fail(std::string_view what, Place place) {
     failures.fetch_add(1);
     user::print("selftest: {}.{}: {}:{}: {}\n", suite_name, test_name, place.file, place.line,

@@ -27,6 +27,8 @@ struct Place {
     int line = __builtin_LINE();
 };
 
+/// Whether the running test has failed already.
+bool has_failed();
 /// Notes a failure of the running test, with its words. Any thread may call.
 void fail(std::string_view what, Place place);
 void fail_numbers(std::string_view what, std::int64_t got, std::int64_t wanted, Place place);
@@ -85,6 +87,7 @@ extern const Suite faults_suite;
 extern const Suite upcalls_suite;
 extern const Suite upcall_threads_suite;
 extern const Suite spawn_suite;
+extern const Suite fork_suite;
 extern const Suite elf_suite;
 extern const Suite limits_suite;
 extern const Suite threads_suite;

@@ -11,6 +11,15 @@ namespace {
 constexpr std::uint64_t millisecond = 1'000'000;
 constexpr int patience = 1'000; // milliseconds
 
+struct CpuId {
+    std::uint32_t a, b, c, d;
+};
+CpuId cpuid(std::uint32_t leaf) {
+    CpuId id{};
+    asm volatile("cpuid" : "=a"(id.a), "=b"(id.b), "=c"(id.c), "=d"(id.d) : "a"(leaf), "c"(0));
+    return id;
+}
+
 bool alone() {
     const auto machine = user::machine_info();
     return machine.ok() && machine->processors == 1;
@@ -18,12 +27,19 @@ bool alone() {
 
 } // namespace
 
-bool has_no_execute() {
-    std::uint32_t eax = 0x8000'0001;
-    std::uint32_t edx = 0;
-    asm("cpuid" : "+a"(eax), "=d"(edx) : : "rbx", "rcx");
-    return (edx >> 20 & 1U) != 0;
+bool has_no_execute() { return (cpuid(0x8000'0001).d >> 20 & 1U) != 0; }
+
+bool has_avx() {
+    constexpr std::uint32_t os_xsave = 1U << 27;
+    constexpr std::uint32_t avx = 1U << 28;
+    const std::uint32_t features = cpuid(1).c;
+    if ((features & os_xsave) == 0 || (features & avx) == 0) return false;
+    std::uint32_t low = 0;
+    asm volatile("xgetbv" : "=a"(low) : "c"(0) : "edx");
+    return (low & 6) == 6;
 }
+
+bool has_fs_gs_base() { return cpuid(0).a >= 7 && (cpuid(7).b & 1) != 0; }
 
 ProcessorSet only(std::uint64_t processor) {
     ProcessorSet set{};

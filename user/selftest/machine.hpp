@@ -13,6 +13,11 @@ using ProcessorSet = std::array<std::uint8_t, abi::processor_set_bytes>;
 /// Whether the processor has no-execute pages (CPUID).
 bool has_no_execute();
 
+/// Whether the kernel lets programs use AVX (SDM vol. 1, 14.3).
+bool has_avx();
+/// Whether programs may change their FS and GS base.
+bool has_fs_gs_base();
+
 /// The set of one.
 ProcessorSet only(std::uint64_t processor);
 /// All that there may be.

@@ -3,34 +3,13 @@
 #include "user/lib/thread.hpp"
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
+#include "user/selftest/machine.hpp"
 
 #include <array>
 #include <atomic>
 
 namespace selftest {
 namespace {
-
-struct CpuId {
-    std::uint32_t a, b, c, d;
-};
-CpuId cpuid(std::uint32_t leaf, std::uint32_t sub = 0) {
-    CpuId id{};
-    asm volatile("cpuid" : "=a"(id.a), "=b"(id.b), "=c"(id.c), "=d"(id.d) : "a"(leaf), "c"(sub));
-    return id;
-}
-
-/// Whether the kernel lets programs use AVX (SDM vol. 1, 14.3).
-bool has_avx() {
-    constexpr std::uint32_t os_xsave = 1U << 27;
-    constexpr std::uint32_t avx = 1U << 28;
-    const std::uint32_t features = cpuid(1).c;
-    if ((features & os_xsave) == 0 || (features & avx) == 0) return false;
-    std::uint32_t low = 0;
-    asm volatile("xgetbv" : "=a"(low) : "c"(0) : "edx");
-    return (low & 6) == 6;
-}
-
-bool has_fs_gs_base() { return cpuid(0).a >= 7 && (cpuid(7).b & 1) != 0; }
 
 /// All but rax, rcx and r11 are kept by a system call; flags too.
 void system_calls_keep_registers() {

@@ -18,6 +18,8 @@ struct Role {
 
 /// Those of children within limits.
 std::span<const Role> limits_roles();
+/// Those of children that fork.
+std::span<const Role> fork_roles();
 /// Those of children that take their own faults.
 std::span<const Role> upcalls_roles();
 

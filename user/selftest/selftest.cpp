@@ -10,14 +10,30 @@
 namespace {
 
 constexpr const selftest::Suite* suites[] = {
-    &selftest::runtime_suite,        &selftest::calls_suite,      &selftest::pointers_suite,
-    &selftest::handles_suite,        &selftest::memory_suite,     &selftest::placement_suite,
-    &selftest::protection_suite,     &selftest::maps_suite,       &selftest::huge_suite,
-    &selftest::threads_suite,        &selftest::registers_suite,  &selftest::ipc_suite,
-    &selftest::notifications_suite,  &selftest::kill_suite,       &selftest::scheduling_suite,
-    &selftest::spawn_suite,          &selftest::elf_suite,        &selftest::limits_suite,
-    &selftest::faults_suite,         &selftest::processors_suite, &selftest::upcalls_suite,
-    &selftest::upcall_threads_suite, &selftest::stress_suite,
+    &selftest::runtime_suite,
+    &selftest::calls_suite,
+    &selftest::pointers_suite,
+    &selftest::handles_suite,
+    &selftest::memory_suite,
+    &selftest::placement_suite,
+    &selftest::protection_suite,
+    &selftest::maps_suite,
+    &selftest::huge_suite,
+    &selftest::threads_suite,
+    &selftest::registers_suite,
+    &selftest::ipc_suite,
+    &selftest::notifications_suite,
+    &selftest::kill_suite,
+    &selftest::scheduling_suite,
+    &selftest::spawn_suite,
+    &selftest::elf_suite,
+    &selftest::limits_suite,
+    &selftest::fork_suite,
+    &selftest::faults_suite,
+    &selftest::processors_suite,
+    &selftest::upcalls_suite,
+    &selftest::upcall_threads_suite,
+    &selftest::stress_suite,
 };
 
 const selftest::Suite* find_suite(std::string_view name) {

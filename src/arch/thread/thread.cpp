@@ -30,6 +30,15 @@ constexpr std::uint64_t flags_user = 0x202; // IF, and the bit that is always on
 constexpr std::uint64_t call_registers_below_top = sizeof(proc::port::CallRegisters) + 4 * 8;
 static_assert(offsetof(proc::port::CallRegisters, rdi) == 40, "trap/entry_macros.inc");
 
+/// The kernel stack of a thread in `fork`, from where fork.S got to, up to its top.
+struct ForkRegisters {
+    std::uint64_t r15, r14, r13, r12, rbp, rbx;
+    std::uint64_t return_address;
+    proc::port::CallRegisters call;
+    std::uint64_t rip, rflags, rsp, unused;
+};
+static_assert(sizeof(ForkRegisters) - offsetof(ForkRegisters, call) == call_registers_below_top);
+
 /// Where a new thread begins: what switch_stack returns to, lowest address first.
 struct UserThreadStart {
     std::uint64_t return_address;
@@ -62,6 +71,21 @@ T* push(std::uint64_t& top) {
     auto* const object = reinterpret_cast<T*>(top);
     *object = T{};
     return object;
+}
+
+/// The first thing on a user thread's stack: registers zero, and user mode's segments. RSP and RIP
+/// are the caller's to set.
+TrapFrame* push_user_start(proc::port::ThreadState& state) {
+    std::uint64_t top = state.stack_top;
+    TrapFrame* const frame = push<TrapFrame>(top);
+    frame->cs = SELECTOR_USER_CODE;
+    frame->ss = SELECTOR_USER_DATA;
+    push<UserThreadStart>(top)->return_address =
+        reinterpret_cast<std::uint64_t>(arch_user_thread_start);
+    state.stack_pointer = top;
+    state.call =
+        reinterpret_cast<proc::port::CallRegisters*>(state.stack_top - call_registers_below_top);
+    return frame;
 }
 
 /// The user's FS and GS base. User code changes them itself where FSGSBASE is on (no interrupt can
@@ -151,22 +175,40 @@ void set_runtime(ThreadState& state, VirtRange runtime) {
 }
 
 void prepare_user_thread(ThreadState& state, const UserStart& start) {
-    std::uint64_t top = state.stack_top;
-    TrapFrame* const frame = push<TrapFrame>(top);
+    TrapFrame* const frame = push_user_start(state);
     frame->rip = start.entry.value;
     frame->rsp = start.stack.value;
     frame->rdi = start.arguments[0];
     frame->rsi = start.arguments[1];
-    frame->cs = SELECTOR_USER_CODE;
-    frame->ss = SELECTOR_USER_DATA;
     frame->rflags = flags_user;
-    push<UserThreadStart>(top)->return_address =
-        reinterpret_cast<std::uint64_t>(arch_user_thread_start);
-    state.stack_pointer = top;
-    state.call = reinterpret_cast<CallRegisters*>(state.stack_top - call_registers_below_top);
     state.fs_base = 0;
     state.gs_base = 0;
     reset_vector_state(state.vector_state);
+}
+
+void prepare_forked_thread(ThreadState& state, const ThreadState& running) {
+    const auto& saved =
+        *reinterpret_cast<const ForkRegisters*>(running.stack_top - sizeof(ForkRegisters));
+    TrapFrame* const frame = push_user_start(state);
+    frame->r15 = saved.r15;
+    frame->r14 = saved.r14;
+    frame->r13 = saved.r13;
+    frame->r12 = saved.r12;
+    frame->rbp = saved.rbp;
+    frame->rbx = saved.rbx;
+    frame->r10 = saved.call.r10;
+    frame->r9 = saved.call.r9;
+    frame->r8 = saved.call.r8;
+    frame->rdx = saved.call.rdx;
+    frame->rsi = saved.call.rsi;
+    frame->rdi = saved.call.rdi;
+    frame->rcx = frame->rip = saved.rip; // as SYSCALL left rcx and r11
+    frame->r11 = frame->rflags = saved.rflags;
+    frame->rsp = saved.rsp;
+    state.runtime = running.runtime;
+    if (this_cpu().fsgsbase) save_bases(state); // else nobody has any
+    reset_vector_state(state.vector_state); // XSAVEOPT leaves out what is as at the start
+    save_vector_state(state.vector_state);
 }
 
 void prepare_kernel_thread(ThreadState& state, void (*function)(void*), void* argument) {

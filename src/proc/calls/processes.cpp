@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Calls about processes.
 #include "proc/calls/calls.hpp"
+#include "proc/fork.hpp"
 #include "proc/process.hpp"
 #include "proc/scheduler.hpp"
 #include "proc/spawn.hpp"
@@ -11,6 +12,8 @@ namespace proc::calls {
 Answer process_id() { return current_process().id(); }
 
 Answer spawn(std::uint64_t plan, std::uint64_t bytes) { return spawn_from_caller(plan, bytes); }
+
+Answer fork() { return fork_caller(); }
 
 Answer process_kill(std::uint64_t handle, std::uint64_t status) {
     if (handle == abi::no_handle) exit_process(static_cast<std::uint32_t>(status));

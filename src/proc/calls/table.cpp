@@ -23,11 +23,19 @@ struct Adapter<call, Answer(Arguments...)> {
     }
 };
 
+/// What stands in the table for a call.
+template <abi::SystemCall number, auto call, typename Type>
+constexpr SystemCallFunction function_of() {
+    return number == abi::SystemCall::fork ? fork_entry : Adapter<call, Type>::enter;
+}
+
 } // namespace
+
+Answer fork_from_entry() { return calls::fork(); }
 
 extern "C" const SystemCallFunction system_call_table[abi::system_call_count] = {
 #define SYSTEM_CALL(number, name, count, arguments, result, what)                                  \
-    Adapter<&calls::name, calls::FunctionOf<count>::Type>::enter,
+    function_of<abi::SystemCall::name, &calls::name, calls::FunctionOf<count>::Type>(),
 #include "abi/system_calls.def"
 #undef SYSTEM_CALL
 };
