@@ -58,7 +58,7 @@ inline constexpr std::uint64_t forked = 1;
 inline constexpr std::uint64_t refused = 2;
 
 // fork_limits_test.cpp: limits, and that nothing is left.
-void two_thirds_of_memory();
+void promised_and_unpromised_memory();
 void at_the_handle_limit();
 void thousand_generations();
 void bomb_in_a_quota();

@@ -11,10 +11,10 @@ namespace {
 
 using user::Arguments;
 
-/// Pages that two thirds of what is left of the own limit are.
-std::uint64_t two_thirds() {
+/// A third of the pages that are left of the own limit.
+std::uint64_t third() {
     const auto own = user::process_info(abi::no_handle);
-    return own ? (own->memory_limit - own->committed) / 3 * 2 : 0;
+    return own ? (own->memory_limit - own->committed) / 3 : 0;
 }
 
 std::uint64_t committed() {
@@ -22,9 +22,9 @@ std::uint64_t committed() {
     return own ? own->committed : 0;
 }
 
-/// Memory that was promised can't be promised to a copy too.
-int hold_charged_memory() {
-    const std::uint64_t pages = two_thirds();
+/// Two thirds that were promised can't be promised to a copy too.
+int hold_promised_memory() {
+    const std::uint64_t pages = 2 * third();
     const auto memory = user::map(pages * page_size);
     if (!memory) return 1;
     for (std::uint64_t page = 0; page < pages; page += 7)
@@ -41,30 +41,32 @@ int hold_charged_memory() {
     return user::unmap(*memory, pages * page_size) ? 0 : 5;
 }
 
-/// Memory that nobody promised is shared for as long as it is not written.
+/// Of what was not promised only the pages that were touched count.
 int hold_unpromised_memory() {
-    const std::uint64_t pages = two_thirds();
+    const std::uint64_t pages = 100 * third();
+    const std::uint64_t stride = 300; // tables count too: one for about two pages
     const auto memory = user::map(pages * page_size, {.flags = abi::map_noreserve});
     if (!memory) return 11;
-    for (std::uint64_t page = 0; page < pages; ++page) word_at(*memory + page * page_size) = page;
+    for (std::uint64_t page = 0; page < pages; page += stride)
+        word_at(*memory + page * page_size) = page;
     for (int i = 0; i < 2; ++i) {
         const auto status = user::run_forked([&] {
-            for (std::uint64_t page = 0; page < pages; ++page)
+            for (std::uint64_t page = 0; page < pages; page += stride)
                 if (word_at(*memory + page * page_size) != page) return 1;
-            for (std::uint64_t page = 0; page < 10; ++page)
+            for (std::uint64_t page = 0; page < pages; page += stride)
                 word_at(*memory + page * page_size) = page + 1;
             return 0;
         });
         if (!status) return 12;
         if (*status != 0) return 13;
     }
-    for (std::uint64_t page = 0; page < pages; ++page)
+    for (std::uint64_t page = 0; page < pages; page += stride)
         if (word_at(*memory + page * page_size) != page) return 14;
     return user::unmap(*memory, pages * page_size) ? 0 : 15;
 }
 
-int child_two_thirds(Arguments) {
-    const int status = hold_charged_memory();
+int child_much_memory(Arguments) {
+    const int status = hold_promised_memory();
     return status != 0 ? status : hold_unpromised_memory();
 }
 
@@ -130,7 +132,7 @@ int child_fork_for_ever(Arguments) {
 }
 
 constexpr Role roles[] = {
-    {"fork-two-thirds", 0, child_two_thirds},
+    {"fork-much-memory", 0, child_much_memory},
     {"fork-at-the-handle-limit", 0, child_at_the_handle_limit},
     {"fork-bomb", 0, child_bomb},
     {"fork-for-ever", 0, child_fork_for_ever},

@@ -51,9 +51,9 @@ void leaves_nothing(Work work) {
 
 } // namespace
 
-void two_thirds_of_memory() {
+void promised_and_unpromised_memory() {
     const auto child =
-        REQUIRE(start_child({"fork-two-thirds"}, SpawnOptions{.memory_limit = 3000}));
+        REQUIRE(start_child({"fork-much-memory"}, SpawnOptions{.memory_limit = 3000}));
     EXPECT_EQUAL(REQUIRE(user::process_wait(child.get())), 0);
 }
 

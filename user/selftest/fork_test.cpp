@@ -234,7 +234,7 @@ constexpr Test tests[] = {
     {"a_copy_spawns", a_copy_spawns},
     {"four_at_once", four_at_once},
     {"while_others_change_the_map", while_others_change_the_map},
-    {"two_thirds_of_memory", two_thirds_of_memory},
+    {"promised_and_unpromised_memory", promised_and_unpromised_memory},
     {"at_the_handle_limit", at_the_handle_limit},
     {"thousand_generations", thousand_generations},
     {"bomb_in_a_quota", bomb_in_a_quota},
