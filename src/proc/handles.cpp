@@ -35,6 +35,7 @@ Result<unsigned> HandleTable::take_slot() {
     }
     if (used_ == limit) return Error::limit_reached;
     TRY(make_page());
+    slot(used_) = {};
     return used_++;
 }
 
@@ -42,7 +43,7 @@ Result<void> HandleTable::make_page() {
     Slot*& page = pages_[used_ / slots_per_page];
     if (page != nullptr) return {};
     TRY(account_.charge(PageCount{1}));
-    const Result<PhysAddr> frame = vm::allocate_zeroed_frame(vm::FrameKind::kernel);
+    const Result<PhysAddr> frame = vm::allocate_frame(vm::FrameKind::kernel);
     if (!frame) {
         account_.release(PageCount{1});
         return frame.error();

@@ -126,7 +126,8 @@ private:
         return found.object != nullptr && found.generation == handle >> 16 ? &found : nullptr;
     }
     Result<unsigned> take_slot();
-    /// Makes the page in which the slot after the last one used stands, if it is not there.
+    /// Makes the page in which the slot after the last one used stands, if it is not there. Slots
+    /// that were never used hold anything.
     Result<void> make_page();
     /// Of a slot whose object was taken out: its value stays refused.
     void retire(unsigned index);
