@@ -23,4 +23,19 @@ std::uint64_t charge_of_part(Entry entry, const Spot& where) {
     return charge;
 }
 
+unsigned unpromised_pages(const TableDescriptor& table) {
+    if (!table.unpromised) return 0;
+    const auto* const slots = static_cast<const Slot*>(direct(table.frame));
+    unsigned pages = 0;
+    for (unsigned index = 0; index < table_entries; ++index) {
+        const Entry entry = slots[index].load();
+        if (entry.intent().noreserve && private_frame(entry, 1).value != 0) ++pages;
+    }
+    return pages;
+}
+
+std::uint64_t charge_of_shared(const TableDescriptor& table) {
+    return table_charge(1) + table.charge - unpromised_pages(table);
+}
+
 } // namespace vm

@@ -4,6 +4,7 @@
 
 #include "vm/entry.hpp"
 #include "vm/frames.hpp"
+#include "vm/table.hpp"
 
 #include <array>
 
@@ -63,5 +64,12 @@ std::uint64_t charge_of_part(Entry entry, const Spot& where);
         return charge_of_part(entry, where);
     return charge_of(entry, where.level) * where.entries;
 }
+
+/// Pages of a page table's charge for touched memory that nobody was promised (noreserve). While
+/// several spaces may have the table, none of them is charged for these, but their quotas are,
+/// once.
+unsigned unpromised_pages(const TableDescriptor& table);
+/// What each space is charged for a page table that others may have too, itself included.
+std::uint64_t charge_of_shared(const TableDescriptor& table);
 
 } // namespace vm

@@ -57,10 +57,20 @@ Result<void> CommitPool::hold(Account& account, std::uint64_t pages, Backing bac
     return {};
 }
 
-void CommitPool::give_back(Account& account, std::uint64_t pages, Backing backing) {
+void CommitPool::leave(Account& account, std::uint64_t pages) {
     require(pages <= account.held_, "more was released than charged");
-    if (backing == Backing::fresh) held_ -= pages;
     account.held_ -= pages;
+}
+
+void CommitPool::give_back_left(const Account& account, std::uint64_t pages) {
+    held_ -= pages;
+    for (Quota* quota = account.quota_; quota != nullptr; quota = quota->parent_)
+        quota->held_ -= pages;
+}
+
+void CommitPool::give_back(Account& account, std::uint64_t pages, Backing backing) {
+    leave(account, pages);
+    if (backing == Backing::fresh) held_ -= pages;
     for (Quota* quota = account.quota_; quota != nullptr; quota = quota->parent_)
         quota->held_ -= pages;
 }
@@ -165,6 +175,17 @@ void Account::release_slowly(PageCount pages, Backing backing) {
     purse.store(label(backing) | kept, std::memory_order_relaxed);
 }
 
+void Account::leave_to_quotas(PageCount pages) {
+    const auto pool = commit_pool.lock();
+    CommitPool::leave(*this, pages.value);
+}
+void Account::take_from_quotas(PageCount pages) {
+    const auto pool = commit_pool.lock();
+    CommitPool::take_over(*this, pages.value);
+}
+void Account::release_left(PageCount pages) const {
+    commit_pool.lock()->give_back_left(*this, pages.value);
+}
 void Account::settle() { commit_pool.lock()->empty_all_of(*this); }
 PageCount Account::charged() const { return {commit_pool.lock()->charged(*this)}; }
 void Account::reset() {

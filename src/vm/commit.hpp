@@ -56,6 +56,8 @@ inline constexpr std::uint64_t credit_end = 1ULL << backing_shift;
 /// CPUs at once, under any lock of lower rank than `commit`.
 class alignas(64) Account {
 public:
+    /// From here on charges count against the same quotas as the other's.
+    void count_as(const Account& other) { quota_ = other.quota_; }
     /// From here on charges count against `quota` too, which must live as long as it is charged;
     /// null: against the machine alone. Called before the first charge.
     void count_against(Quota* quota) { quota_ = quota; }
@@ -84,6 +86,11 @@ public:
             return;
         release_slowly(pages, backing);
     }
+    /// Leaves so many pages of its charge to its quotas and the machine, where they stay until an
+    /// account of the same quotas takes them for its own, or gives them back.
+    void leave_to_quotas(PageCount pages);
+    void take_from_quotas(PageCount pages);
+    void release_left(PageCount pages) const;
     /// Gives back what credit CPUs hold for it. Called when it ends: afterwards nothing refers to
     /// it until it is charged or released again.
     void settle();

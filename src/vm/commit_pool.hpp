@@ -19,6 +19,11 @@ public:
     /// limit_reached.
     Result<void> hold(Account& account, std::uint64_t pages, Backing backing);
     void give_back(Account& account, std::uint64_t pages, Backing backing);
+    /// So much of what the account holds is its quotas' alone from now on, and the other way round.
+    static void leave(Account& account, std::uint64_t pages);
+    static void take_over(Account& account, std::uint64_t pages) { account.held_ += pages; }
+    /// Gives back what accounts of the same quotas left.
+    void give_back_left(const Account& account, std::uint64_t pages);
     /// The same for a page that the kernel's heap holds for `quota` itself.
     Result<void> hold_record(Quota* quota);
     void give_record_back(Quota* quota);

@@ -19,6 +19,7 @@ struct Transaction::Copy {
     AddressSpace& space;
     std::uint64_t charge = 0; ///< pages of what it has, but for `paid` and the root
     std::uint64_t paid = 0;   ///< pages of charge of tables, before they were made
+    std::uint64_t left = 0;   ///< pages of the original's charge that become its quotas'
     /// Tables that stay locked until the flush, so that who found them before, as the original's
     /// own, finds out. Through `next`.
     TableDescriptor* just_shared = nullptr;
@@ -38,7 +39,7 @@ struct Transaction::Copy {
     /// Lets the copy have a page table as others do; gives the entry of all of them.
     Entry link(const TableDescriptor& table, const TableRef& to, unsigned index) {
         const Entry narrowed = Entry::table(table.frame, true, false);
-        charge += table_charge(table.level) + table.charge;
+        charge += charge_of_shared(table);
         put(to, index, narrowed);
         return narrowed;
     }
@@ -135,6 +136,7 @@ Result<void> Transaction::copy_page_table(const TableRef& child, const TableRef&
         return {};
     }
     table.references.fetch_add(1, std::memory_order_relaxed);
+    copy.left += unpromised_pages(table);
     from.slots[index].exchange(copy.link(table, to, index));
     obligations_.owe_tables(span);
     table.next = copy.just_shared;
@@ -164,6 +166,7 @@ Result<void> Transaction::copy_into(Copy& copy) {
     const TableRef root = table_at(space.root_, space.levels_, space.top_base());
     const auto copied = copy_table(top_, root, copy);
     mirror(space, root, 0, root.index_of(range_.end - 1));
+    if (copy.left != 0) space_.account_.leave_to_quotas({copy.left});
     if (obligations_.owes()) obligations_.flush(space_);
     while (copy.just_shared != nullptr) {
         TableDescriptor* const table = copy.just_shared;
@@ -174,6 +177,7 @@ Result<void> Transaction::copy_into(Copy& copy) {
 }
 
 Result<void> AddressSpace::fork_into(AddressSpace& child) {
+    child.account_.count_as(account_); // what both have and nobody was promised counts there
     TRY(child.create());
     Transaction::Copy copy{child};
     auto copied = [&] {

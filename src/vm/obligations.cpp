@@ -36,7 +36,8 @@ namespace {
 class Dismantling {
 public:
     explicit Dismantling(const AddressSpace& space)
-        : space_(space.translations().number), root_level_(space.levels()) {}
+        : account_(space.account()), space_(space.translations().number),
+          root_level_(space.levels()) {}
 
     /// A table with all below it.
     void table(TableDescriptor* table) {
@@ -56,8 +57,10 @@ public:
     }
     /// A page table that others may have: its charge is this space's, the rest goes with the last.
     void shared_table(TableDescriptor* table) {
-        charge_ += table_charge(1) + table->charge;
+        const unsigned unpromised = unpromised_pages(*table);
+        charge_ += table_charge(1) + table->charge - unpromised;
         if (table->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+        if (unpromised != 0) account_.release_left({unpromised});
         pages(static_cast<const Slot*>(direct(table->frame)), table->live);
         free_table(table);
     }
@@ -100,6 +103,7 @@ private:
         if (frame.value != 0 && !drop_.take(frame)) release_frame(frame);
     }
 
+    const Account& account_;
     const std::uint64_t space_;
     const Level root_level_;
     std::uint64_t charge_ = 0;

@@ -35,7 +35,9 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     };
     if (kind == EntryKind::empty) return refuse(Resolution::hole);
     if (kind != EntryKind::lazy && kind != EntryKind::leaf) {
-        if (kind == EntryKind::table) return refuse(Resolution::no_memory); // for one of its own
+        if (kind == EntryKind::table)
+            return refuse(transaction.lacking() == Error::limit_reached ? Resolution::over_quota
+                                                                        : Resolution::no_memory);
         return force && kind == EntryKind::parked ? Resolution::resolved
                                                   : refuse(Resolution::forbidden);
     }

@@ -21,10 +21,8 @@ void Transaction::step_down() {
         return;
     if (sharing_ == Sharing::stays || detaches(spot(top_, index, range_))) return;
     if (sharing_ == Sharing::ends) {
-        if (!make_own(top_, index)) {
-            lacks_tables_ = true;
-            return;
-        }
+        get_own(top_, index);
+        if (lacks_tables_) return;
         link = top_.slots[index].load();
     }
     const TableRef child = top_.below(link, index);
@@ -40,9 +38,23 @@ Result<void> Transaction::make_own(const TableRef& directory, unsigned index) {
         return shared.descriptor->references.load(std::memory_order_acquire) == 1;
     };
     // Nobody but this space, whose directory is locked, could give it to others again.
-    TableDescriptor* const made = is_sole() ? nullptr : TRY(make_table(1));
+    TableDescriptor* made = nullptr;
+    unsigned unpromised = 0;
+    if (!is_sole()) {
+        unpromised = unpromised_pages(*shared.descriptor); // none comes or goes meanwhile
+        TRY(space_.account_.charge({unpromised}));
+        const auto table = make_table(1);
+        if (!table) {
+            space_.account_.release({unpromised});
+            return table.error();
+        }
+        made = *table;
+    }
     shared.descriptor->lock.lock();
     if (is_sole()) {
+        if (made != nullptr && unpromised != 0) space_.account_.release({unpromised});
+        unpromised = unpromised_pages(*shared.descriptor);
+        if (unpromised != 0) space_.account_.take_from_quotas({unpromised});
         directory.slots[index].store(Entry::table(shared.descriptor->frame, !space_.kernel_));
         note_block(shared);
         shared.descriptor->lock.unlock();
@@ -53,9 +65,16 @@ Result<void> Transaction::make_own(const TableRef& directory, unsigned index) {
     directory.slots[index].exchange(Entry::table(made->frame, !space_.kernel_));
     shared.descriptor->lock.unlock();
     obligations_.owe_tables({shared.base, shared.base + level_size(directory.level)});
-    kept_ += table_charge(1) + made->charge;
+    kept_ += table_charge(1) + made->charge - unpromised;
     drop_shared(shared.descriptor->frame);
     return {};
+}
+
+void Transaction::get_own(const TableRef& directory, unsigned index) {
+    const auto made = make_own(directory, index);
+    if (made) return;
+    lacks_tables_ = true;
+    lacking_ = made.error();
 }
 
 void Transaction::copy_pages(const TableRef& from, TableDescriptor& to) {
@@ -79,6 +98,7 @@ void Transaction::copy_pages(const TableRef& from, TableDescriptor& to) {
     to.live = original.live;
     to.frames = original.frames;
     to.charge = original.charge;
+    to.unpromised = original.unpromised;
     to.base = original.base;
     to.differing = original.differing;
     // What the original promises may be more than is promised above it, which is for less.

@@ -82,8 +82,9 @@ public:
     /// Tables above the range's level must exist or will be made in the given root.
     Result<void> adopt_kernel(PhysAddr root, unsigned levels, VirtRange range);
     /// Makes `child`, which is as before `create`, a copy of this space as it is now: page tables
-    /// are shared, and copied when one of the two writes. Whoever runs this space sees no
-    /// difference. Errors: no_memory, limit_reached; then `child` is as before.
+    /// are shared, and copied when one of the two writes. It counts against the same quotas.
+    /// Whoever runs this space sees no difference. Errors: no_memory, limit_reached; then `child`
+    /// is as before.
     Result<void> fork_into(AddressSpace& child);
     /// Takes everything out and gives the paging structure back. No CPU runs in it any more.
     /// Never needs memory.

@@ -61,6 +61,7 @@ struct alignas(64) TableDescriptor {
     Atomic<bool> stale{false}; ///< unlinked: whoever waited for the lock starts again
     /// One entry of the parent could say what all slots say: see `holds_only`, `holds_block`.
     Published<bool> idle;
+    Plain<bool> unpromised = false;      ///< touched memory that is not promised was or is in it
     Plain<std::uint16_t> witness = 0;    ///< a slot that last told that the values are not all one
     Published<std::uint32_t> frames;     ///< private frames that its entries hold
     Atomic<std::uint16_t> references{1}; ///< parent entries: rises under `lock`

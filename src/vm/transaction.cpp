@@ -125,7 +125,7 @@ void Transaction::lock_below(const TableRef& table, VirtRange range) {
         }
         const Spot where = spot(table, index, range);
         if (entry.is_narrowed() && sharing_ == Sharing::ends && !detaches(where)) [[unlikely]] {
-            if (!make_own(table, index)) lacks_tables_ = true;
+            get_own(table, index);
             entry = table.slots[index].load();
         }
         if (entry.is_own_table()) {
@@ -168,14 +168,16 @@ std::uint64_t Transaction::tables_below(Level level, VirtRange range, std::uint6
     return tables;
 }
 
-std::uint64_t Transaction::charge_of_table(PhysAddr frame, Level level) {
-    std::uint64_t charge = table_charge(level);
-    if (level == 1) return charge + frame_record(frame).table->charge;
-    const auto* slots = static_cast<const Slot*>(direct(frame));
+std::uint64_t Transaction::charge_below(Entry link, Level level) {
+    const TableDescriptor& table = *frame_record(link.frame()).table;
+    if (link.is_narrowed()) return charge_of_shared(table);
+    std::uint64_t charge = table_charge(level - 1) + table.charge;
+    if (level == 2) return charge;
+    const auto* slots = static_cast<const Slot*>(direct(link.frame()));
     for (unsigned index = 0; index < table_entries; ++index) {
         const Entry entry = slots[index].load();
-        charge += entry.is_table(level) ? charge_of_table(entry.frame(), level - 1)
-                                        : charge_of(entry, level);
+        charge += entry.is_table(level - 1) ? charge_below(entry, level - 1)
+                                            : charge_of(entry, level - 1);
     }
     return charge;
 }
@@ -296,6 +298,7 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     } else if (entry.present() || entry.is_parked()) {
         require(table.level == block_level, "splitting a page of 1 GiB");
         made->fill_with_pages(child.slots, make_absent(table, index, entry));
+        made->unpromised = entry.intent().noreserve;
         made->charge = table_entries; // unless others own them, which none of this size is
         if (const PhysAddr block = private_frame(entry, table.level); block.value != 0) {
             split_frames(block, block_order);

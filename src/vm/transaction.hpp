@@ -79,7 +79,8 @@ public:
 
     /// Whether an entry of a table at `level` maps nothing: empty, or a table of such.
     static bool is_hole(Entry entry, Level level);
-    /// The entry that decides about a range of one page, and its level.
+    /// The entry that decides about a range of one page, and its level. A table: the space could
+    /// not get its own, and `lacking` says why.
     AddressSpace::Located decisive() const {
         return {top_.slots[top_.index_of(range_.start)].load(), top_.level};
     }
@@ -91,6 +92,8 @@ public:
     /// the copy is a part of it.
     Result<void> copy_into(Copy& copy);
 
+    Error lacking() const { return lacking_; }
+
     /// Takes the tables that `apply` will need, with their charge, and charges `charge` pages more:
     /// tables below entries covered in part, or standing above `leaf_level`, for which
     /// splits(Entry) holds. Where a limit is met, what `surplus()` gives pays instead: pages of
@@ -101,7 +104,7 @@ public:
         leaf_level_ = leaf_level;
         Need need{};
         if constexpr (extent == Extent::any) {
-            if (lacks_tables_) return Error::no_memory;
+            if (lacks_tables_) return lacking_;
             need_in(top_, range_, splits, need);
         }
         if (const std::uint64_t pages = charge + need.charge() - need.prepaid; pages != 0) {
@@ -130,7 +133,7 @@ public:
         std::uint64_t charge = 0;
         const auto seen = look([&](Entry entry, const Spot& where) -> Result<void> {
             if (entry.is_table(where.level)) {
-                charge += charge_of_table(entry.frame(), where.level - 1);
+                charge += charge_below(entry, where.level);
             } else if (leaves(entry)) {
                 charge += charge_of(entry, where);
             }
@@ -179,8 +182,10 @@ public:
             if (private_frame(now, 1).value != 0) descriptor.frames = descriptor.frames + 1;
             descriptor.count(index, old, now);
         }
-        if (charge != 0) [[unlikely]]
+        if (charge != 0) [[unlikely]] {
             descriptor.charge += 1;
+            descriptor.unpromised = true;
+        }
         if (descriptor.idle) [[unlikely]]
             note_idle(top_, now);
         if (old.is_huge()) [[unlikely]]
@@ -248,8 +253,8 @@ private:
     /// Charges what `spent` pages of the surplus leave of `pages`.
     Result<void> charge_beyond(std::uint64_t spent, std::uint64_t pages);
     Result<void> make_tables(const Need& need);
-    /// The charge of a table and all below it.
-    static std::uint64_t charge_of_table(PhysAddr frame, Level level);
+    /// The charge of the table that an entry at `level` leads to, and of all below it.
+    static std::uint64_t charge_below(Entry link, Level level);
     /// Links a reserved table, filled with copies of `entry` or its pages, in the entry's place.
     TableRef split(const TableRef& table, unsigned index, Entry entry);
     void unlink(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
@@ -294,8 +299,10 @@ private:
     /// space's own copy, as the top instead.
     void step_down();
     /// Gives the space a page table of its own in the place of one that others may have. Under the
-    /// lock of `directory`. Error: no_memory.
+    /// lock of `directory`. Errors: no_memory, limit_reached (for memory that is not promised).
     Result<void> make_own(const TableRef& directory, unsigned index);
+    /// The same, and notes why it could not.
+    void get_own(const TableRef& directory, unsigned index);
     /// Fills a fresh page table with what another has. Their pages have one user more. Under the
     /// lock of `from`, whose range must be flushed then.
     static void copy_pages(const TableRef& from, TableDescriptor& to);
@@ -347,7 +354,8 @@ private:
     Seen seen_ = Seen::nothing;
     bool applied_ = false;
     bool freed_ = false;        ///< an entry became empty
-    bool lacks_tables_ = false; ///< there was no memory for a table of the space's own
+    bool lacks_tables_ = false; ///< the space could not get a table of its own
+    Error lacking_;             ///< why, then
     /// A table became idle, and this CPU has left a few already, or large pages come of it.
     bool keeps_too_many_ = false;
     /// Chained through `next`: [0] for level 1, [1] for those above, which have summaries.
@@ -540,7 +548,10 @@ template <Transaction::Taken taken, Extent extent, typename Change>
         }
         index += entries;
     }
-    if (charge != 0) table.descriptor->charge += static_cast<std::uint16_t>(charge);
+    if (charge != 0) {
+        table.descriptor->charge += static_cast<std::uint16_t>(charge);
+        if (latest.intent().noreserve) table.descriptor->unpromised = true;
+    }
     if (noted && (table.descriptor->idle || table.descriptor->may_hold_only(latest))) [[unlikely]]
         note_idle(table, latest);
     // The pages of a block were all huge before, whatever the change was.

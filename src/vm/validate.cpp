@@ -52,9 +52,9 @@ void examine_idleness(const TableRef& table, Truth& truth, bool shared) {
         if (entry != table.descriptor->base) ++differing;
     }
     const bool idle = alike || block;
-    if (idle && !shared) ++truth.reclaimable;
-    if (idle != table.descriptor->idle && !shared)
-        truth.problem = "an idle table is not known as such";
+    if (shared) return;
+    if (idle) ++truth.reclaimable;
+    if (idle != table.descriptor->idle) truth.problem = "an idle table is not known as such";
     if (differing != table.descriptor->differing) truth.problem = "differing slots are miscounted";
 }
 
@@ -99,7 +99,8 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
     truth.table_charge += table_charge(table.level);
     if (descriptor.level != table.level) truth.problem = "a descriptor has another level";
     if (descriptor.stale.load()) truth.problem = "a reachable table is marked stale";
-    if (descriptor.lock.locked()) truth.problem = "a table is locked";
+    // Others may be about to copy a shared one, or to read a page of it for the first time.
+    if (!shared && descriptor.lock.locked()) truth.problem = "a table is locked";
     FreeRuns runs;
     unsigned live = 0;
     std::uint64_t frames = 0;
@@ -129,13 +130,13 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
             charge += charge_of(entry, table.level);
             if (const PhysAddr frame = private_frame(entry, table.level); frame.value != 0) {
                 frames += pages;
-                if (!entry.is_cow() && has_users(frame))
+                if (!shared && !entry.is_cow() && has_users(frame))
                     truth.problem = "a page with other users can be written";
             }
             runs.append(FreeRuns::uniform(pages, entry.empty()));
         }
     }
-    truth.charge += charge;
+    truth.charge += shared ? charge_of_shared(descriptor) - table_charge(1) : charge;
     if (table.level == 1 && charge != descriptor.charge)
         truth.problem = "a table's charge is miscounted";
     if (!top && live != descriptor.live) truth.problem = "the live count is wrong";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A space that is made the same as another one: what both share, and how it becomes their own.
 #include "shim/check.hpp"
+#include "vm/quota.hpp"
 #include "vm/space.hpp"
 #include "vm/table.hpp"
 #include "vm/validate.hpp"
@@ -459,4 +460,52 @@ TEST_CASE("at the highest count of users a table is copied") {
     }
     references.store(2);
     CHECK(is_filled(machine, child, gib, table_bytes));
+}
+
+TEST_CASE("what was touched without a promise counts once for all who have it in common") {
+    Machine machine({.commit_limit = PageCount{5000}});
+    const QuotaRef quota = *QuotaRef::make({}, PageCount{2900});
+    const Totals before = Totals::now();
+    const PageCount idle = quota.get()->charged();
+    {
+        auto parent = std::make_unique<Space>(machine, quota.get());
+        REQUIRE((*parent)
+                    ->map({.address = VirtAddr{gib},
+                           .pages = {2000},
+                           .placement = Placement::fixed,
+                           .noreserve = true})
+                    .ok());
+        fill(machine, *parent, gib, 2000 * page_size);
+        const std::uint64_t alone = quota.get()->charged().value;
+        auto first = std::make_unique<Space>(machine, **parent);
+        auto second = std::make_unique<Space>(machine, **parent);
+        // Four tables of 512 pages, the last of them with fewer; and the upper tables of each.
+        const std::uint64_t tables = (*first)->counts().table_charge;
+        CHECK((*first)->account().charged().value == tables);
+        CHECK(quota.get()->charged().value == alone + 2 * tables);
+        check(machine, *parent);
+        check(machine, *first);
+        // A write makes a table its own, with all that is in it; as far as there is room.
+        write(machine, *first, gib, 5);
+        CHECK(quota.get()->charged().value == alone + 2 * tables + 512);
+        CHECK(machine.write_word(**first, VirtAddr{gib + table_bytes}, 5) ==
+              Resolution::over_quota);
+        CHECK((*first)->unmap(range_of(gib + table_bytes, page_size)).error() ==
+              Error::limit_reached);
+        check(machine, *first);
+        // Whoever comes first and goes first: the memory stays counted.
+        parent.reset();
+        CHECK(quota.get()->charged().value == alone + 2 * tables + 512 - tables);
+        CHECK(is_filled(machine, *second, gib, 2000 * page_size));
+        first.reset();
+        CHECK(quota.get()->charged().value == alone);
+        write(machine, *second, gib, 7);
+        CHECK(quota.get()->charged().value == alone);
+        CHECK((*second)->account().charged().value == tables + 512);
+        check(machine, *second);
+        REQUIRE((*second)->unmap(range_of(gib, 2000 * page_size)).ok());
+        CHECK((*second)->account().charged().value == (*second)->counts().table_charge);
+    }
+    CHECK(quota.get()->charged() == idle);
+    CHECK(Totals::now() == before);
 }

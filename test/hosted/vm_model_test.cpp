@@ -6,6 +6,7 @@
 // TABULA_LONG, the whole structure is checked after each operation, not after every third.
 #include "shim/check.hpp"
 #include "shim/map_model.hpp"
+#include "vm/charge.hpp"
 #include "vm/space.hpp"
 #include "vm/validate.hpp"
 
@@ -473,14 +474,30 @@ private:
         const std::string actual = shim::describe(runs);
         require(actual == expected, "runs:\n" + actual + "expected:\n" + expected);
         require(space()->counts().anonymous == model().own_pages(), "anonymous count");
+        // What was touched without a promise counts for all who have it in common, once.
         const std::uint64_t charge =
-            model().charge() + space()->counts().table_charge + shim::promised_tables(*space());
+            model().charge() + space()->counts().table_charge + shim::promised_tables(*space()) -
+            unpromised_in_shared(table_at(space()->root(), space()->levels(), VirtAddr{0}));
         require(space()->account().charged().value == charge,
                 "charged " + std::to_string(space()->account().charged().value) + ", expected " +
                     std::to_string(charge));
         if (const char* problem = validate(*space())) require(false, problem);
         if (thorough || chance(3)) check_structure();
         for (unsigned n = 0; n < 3; ++n) check_content(random_() % model().cells().size());
+    }
+
+    static std::uint64_t unpromised_in_shared(const TableRef& table) {
+        std::uint64_t pages = 0;
+        const bool root = table.level == kernel_space().levels();
+        for (unsigned index = 0; index < table_entries / (root ? 2 : 1); ++index) {
+            const Entry entry = table.slots[index].load();
+            if (!entry.is_table(table.level)) continue;
+            const TableRef child = table.below(entry, index);
+            pages += entry.is_narrowed() ? unpromised_pages(*child.descriptor)
+                     : table.level > 2   ? unpromised_in_shared(child)
+                                         : 0;
+        }
+        return pages;
     }
 
     /// Promises as they stand are never too small; settled, they are exact.

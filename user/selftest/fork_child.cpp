@@ -41,6 +41,28 @@ int hold_promised_memory() {
     return user::unmap(*memory, pages * page_size) ? 0 : 5;
 }
 
+/// Two thirds that nobody was promised are shared for as long as they are not written.
+int hold_two_thirds_unpromised() {
+    const std::uint64_t pages = 2 * third();
+    const auto memory = user::map(pages * page_size, {.flags = abi::map_noreserve});
+    if (!memory) return 21;
+    for (std::uint64_t page = 0; page < pages; ++page) word_at(*memory + page * page_size) = page;
+    for (int i = 0; i < 2; ++i) {
+        const auto status = user::run_forked([&] {
+            for (std::uint64_t page = 0; page < pages; ++page)
+                if (word_at(*memory + page * page_size) != page) return 1;
+            for (std::uint64_t page = 0; page < 10; ++page)
+                word_at(*memory + page * page_size) = page + 1;
+            return 0;
+        });
+        if (!status) return 22;
+        if (*status != 0) return 23;
+    }
+    for (std::uint64_t page = 0; page < pages; ++page)
+        if (word_at(*memory + page * page_size) != page) return 24;
+    return user::unmap(*memory, pages * page_size) ? 0 : 25;
+}
+
 /// Of what was not promised only the pages that were touched count.
 int hold_unpromised_memory() {
     const std::uint64_t pages = 100 * third();
@@ -66,7 +88,8 @@ int hold_unpromised_memory() {
 }
 
 int child_much_memory(Arguments) {
-    const int status = hold_promised_memory();
+    int status = hold_promised_memory();
+    if (status == 0) status = hold_two_thirds_unpromised();
     return status != 0 ? status : hold_unpromised_memory();
 }
 
