@@ -51,18 +51,23 @@ def user_cases(case):
                        r"(?m)^touch-mem: --large: no such option$",
                        r"(?m)^touch-mem: 0: not a number of MiB above 0$",
                        r"(?ms)^free (\d+)$.*^free \1$", r"(?ms)^anonymous (\d+)$.*^anonymous \1$"))
-    holding = r"parent \d+ tables, \d+ frames; child \d+ tables, \d+ frames"
+    holding = r"parent \d+ tables, \d+ frames; child \d+ tables, \d+ frames; {} KiB more in use"
     yield case("commands: fork-cost", memory="256M", status=35,
                words="run=fork-cost 32; free; fork-cost 32; free; limit memory 20M fork-cost 16; "
                      "fork-cost 0",
                expect=(r"(?m)^touched: 8192 pages; \d+ tables, 8\d{3} frames\n"
-                       r"fork: \d+ counts; " + holding + r"\n"
-                       r"first write: \d+ counts; " + holding + r"\n"
-                       r"second write: \d+ counts; " + holding + r"\n"
-                       r"all written: \d+ counts; " + holding + "$",
+                       r"fork: \d+ counts; " + holding.format(r"\d{1,3}") + r"\n"
+                       r"first write: \d+ counts; " + holding.format(r"\d{1,3}") + r"\n"
+                       r"second write: \d+ counts; " + holding.format(r"\d{1,3}") + r"\n"
+                       r"all written: \d+ counts; " + holding.format(r"3\d{4}") + "$",
                        r"(?m)^fork-cost: 16 MiB: limit reached$",
                        r"(?m)^fork-cost: 0: not a number of MiB above 0$",
                        r"(?ms)^free (\d+)$.*^free \1$", r"(?ms)^anonymous (\d+)$.*^anonymous \1$"))
+    yield case("commands: fork-cost of 1 GiB", memory="4G", words="run=fork-cost 1024", long=True,
+               qemu=("-icount", "shift=0,sleep=off"), seconds=300,
+               expect=(r"(?m)^touched: 262144 pages; \d+ tables, 2621\d\d frames\n"
+                       r"fork: \d{4,6} counts; " + holding.format(r"\d{1,3}") + r"\n"
+                       r"first write: \d{4,5} counts; " + holding.format(r"\d{1,3}") + "$", r"(?m)^run: exit 0$"))
     limit = r"limit: {} is more than the \d+ {} that there are to give"
     yield case("commands: limit", status=35,
                words="run=limit; limit memory 16M limit; limit memory 16M touch-mem 64; "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // fork-cost: touches memory, forks, and writes it again. Says what each step cost, in counts of the
-// time-stamp counter, and which tables and frames both processes have then.
+// time-stamp counter; which tables and frames each of the two processes has then, those included
+// that the other one has too; and how much memory is used for all of it since before the fork.
 #include "user/lib/calls.hpp"
 #include "user/lib/commands.hpp"
 #include "user/lib/fork.hpp"
@@ -8,9 +9,14 @@
 #include "user/lib/print.hpp"
 #include "user/lib/time_stamp.hpp"
 
+#include <algorithm>
+
 namespace {
 
 constexpr std::uint64_t mebibyte = 1024 * 1024;
+
+/// KiB that nobody uses.
+Result<std::uint64_t> free_memory() { return TRY(user::memory_info()).free; }
 
 /// What a process has at one point.
 struct Holding {
@@ -28,10 +34,12 @@ struct Step {
     std::uint64_t cost = 0;
     Holding parent;
     Holding child;
+    std::uint64_t free = 0;
 };
 
 struct Costs {
     Holding before;
+    std::uint64_t free = 0;
     Step fork;
     Step first;  ///< the first write
     Step second; ///< the next one to the same table
@@ -46,6 +54,7 @@ void write(std::uint64_t address, std::uint64_t bytes) {
 Result<void> look_at_both(abi::Handle child, Step& step) {
     step.parent = TRY(look(abi::no_handle));
     step.child = TRY(look(child));
+    step.free = TRY(free_memory());
     return {};
 }
 
@@ -64,6 +73,7 @@ Result<Costs> measure(std::uint64_t bytes) {
     const user::OwnedHandle end(TRY(user::notification_create()));
     Costs costs{};
     costs.before = TRY(look(abi::no_handle));
+    costs.free = TRY(free_memory());
     // The call alone: this is the only thread, and it has printed nothing.
     const std::uint64_t begun = user::time_stamp();
     auto forked = user::fork_process();
@@ -82,10 +92,11 @@ Result<Costs> measure(std::uint64_t bytes) {
     return costs;
 }
 
-void print_step(std::string_view what, const Step& step) {
-    user::print("{}: {} counts; parent {} tables, {} frames; child {} tables, {} frames\n", what,
-                step.cost, step.parent.tables, step.parent.frames, step.child.tables,
-                step.child.frames);
+void print_step(std::string_view what, const Costs& costs, const Step& step) {
+    user::print("{}: {} counts; parent {} tables, {} frames; child {} tables, {} frames; "
+                "{} KiB more in use\n",
+                what, step.cost, step.parent.tables, step.parent.frames, step.child.tables,
+                step.child.frames, costs.free - std::min(step.free, costs.free));
 }
 
 } // namespace
@@ -105,9 +116,9 @@ int user::main(Arguments arguments) {
     }
     print("touched: {} pages; {} tables, {} frames\n", bytes / page_size, costs->before.tables,
           costs->before.frames);
-    print_step("fork", costs->fork);
-    print_step("first write", costs->first);
-    print_step("second write", costs->second);
-    print_step("all written", costs->rest);
+    print_step("fork", *costs, costs->fork);
+    print_step("first write", *costs, costs->first);
+    print_step("second write", *costs, costs->second);
+    print_step("all written", *costs, costs->rest);
     return status_success;
 }
