@@ -99,7 +99,7 @@ private:
     }
     /// The frame that an entry holds.
     [[gnu::noinline]] void drop(Entry entry, Level level) {
-        const PhysAddr frame = private_frame(entry, level);
+        const PhysAddr frame = held_frame(entry, level);
         if (frame.value != 0 && !drop_.take(frame)) release_frame(frame);
     }
 

@@ -91,7 +91,9 @@ std::uint64_t AddressSpace::take_apart() {
                           {VirtAddr{0}, VirtAddr{level_size(levels_ + 1) / 2}});
     obligations.flush(*this);
     root_ = PhysAddr{};
-    return obligations.release(*this) + root_pages() - 1;
+    const std::uint64_t charge = obligations.release(*this) + root_pages() - 1;
+    drop_ids(ids_.exchange(nullptr)); // no entry refers to an object any more
+    return charge;
 }
 
 void AddressSpace::destroy() {

@@ -274,6 +274,8 @@ private:
     /// without a lock and waits for one of theirs starts again.
     static void retire(const TableRef& table);
     void put(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
+    /// After an object's page left an entry: its reference is dropped after the flush.
+    void drop_object_page(Entry old, Entry now, const Spot& where);
     /// Replaces the entries of a spot, which are alike: `now` is what the first becomes.
     void put_all(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
     void put_many(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
