@@ -117,6 +117,7 @@ Result<Id> AddressSpace::attach(MemoryObject& object, const AttachmentKey& key) 
             if (fresh.has(capacity)) {
                 IdTable& made = fresh.take();
                 if (table != nullptr) made.copy(*table);
+                IdTable::change_user(*this, table, &made);
                 id = made.add(object, key);
                 ids_.store(&made);
                 replaced = table;
@@ -138,8 +139,16 @@ Result<void> AddressSpace::share_ids(AddressSpace& child) {
     if (table == nullptr) return {};
     TRY(child.account_.charge(table->charge(), Backing::kernel));
     table->retain();
+    IdTable::change_user(child, nullptr, table);
     child.ids_.store(table);
     return {};
+}
+
+void AddressSpace::leave_objects() {
+    if (ids() == nullptr) return;
+    IdTable::change_user(*this, ids_.load(), nullptr);
+    // Who found it before is done soon.
+    while (kept_.load() != 0) port::spin_wait();
 }
 
 void AddressSpace::drop_ids(IdTable* table) {

@@ -42,6 +42,12 @@ inline PhysAddr held_frame(Entry entry, Level level) {
     return page_frame(entry);
 }
 
+/// What the processor noted about an object's page goes with the last entry that says so.
+inline void note_written(Entry entry) {
+    if (entry.present() && entry.dirty() && entry.is_counted() && !entry.is_cow())
+        frame_record(entry.frame()).written.store(true);
+}
+
 /// Charge of a table by level: its frame, and above level 1 one for its summary. Two summaries fit
 /// into a frame, but each may come to be alone there. Descriptors: see `commit_capacity`.
 inline constexpr std::uint64_t table_charge(Level level) { return level == 1 ? 1 : 2; }

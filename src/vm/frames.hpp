@@ -27,7 +27,8 @@ struct Frame {
     /// Order + 1 of the block that this frame heads in its zone's free lists; 0: in none. Written
     /// and read under the zone's lock, where a neighbour's `kind` and `order` may be changing.
     Plain<std::uint8_t> listed = 0;
-    std::uint8_t unused = 0;
+    Atomic<bool> written{
+        false}; ///< of a cached page: shared mappings wrote it, and nobody asked yet
     union {
         Plain<TableDescriptor*> table = nullptr; ///< of a table
         /// Of a cached page, and of a private copy of one: the number of its object, which may have

@@ -36,9 +36,11 @@ Result<IdTable*> IdTable::make(std::uint32_t capacity) {
 
 void IdTable::release() {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    for (std::uint32_t slot = 0; slot < fresh_; ++slot)
-        if (MemoryObject* const object = attachments()[slot].object; object != nullptr)
-            object->release();
+    for (std::uint32_t slot = 0; slot < fresh_; ++slot) {
+        if (attachments()[slot].object == nullptr) continue;
+        attachments()[slot].object->remove(attachments()[slot]);
+        attachments()[slot].object->release();
+    }
     heap_free(this, bytes_for(capacity_));
 }
 
@@ -84,6 +86,8 @@ Id IdTable::add(MemoryObject& object, const AttachmentKey& key) {
     attachment.ceiling = key.ceiling;
     attachment.is_private = key.is_private;
     attachment.in_use = false;
+    attachment.table = this;
+    object.add(attachment);
     link(slot);
     used_ += 1;
     return Id{slot + first_id};
@@ -98,6 +102,8 @@ void IdTable::copy(const IdTable& other) {
         attachment = other.attachments()[slot];
         if (attachment.object == nullptr) continue; // `next` says which is free after it
         attachment.object->retain();
+        attachment.table = this;
+        attachment.object->add(attachment);
         link(slot);
     }
 }
@@ -120,6 +126,7 @@ void IdTable::free_unlinked() {
         const bool stays = attachment.in_use;
         attachment.in_use = false;
         if (attachment.object == nullptr || stays) continue;
+        attachment.object->remove(attachment);
         attachment.object->release();
         attachment.object = nullptr;
         attachment.next = first_free_;

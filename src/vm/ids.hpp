@@ -31,13 +31,19 @@ struct AttachmentKey {
     static AttachmentKey of_page(Entry entry, VirtAddr address, PhysAddr frame);
 };
 
+class IdTable;
+class ObjectUser;
+
 struct Attachment {
     Plain<MemoryObject*> object = nullptr; ///< a reference; null: the id is free
     Plain<std::uint64_t> base = 0;
     Plain<std::uint32_t> next = 0; ///< id: in the same chain of the hash, or the next free one
     Plain<Ceiling> ceiling{};
     Plain<bool> is_private = false;
-    Plain<bool> in_use = false; ///< for `IdTable::sweep`
+    Plain<bool> in_use = false;                  ///< for `IdTable::unlink_unmarked`
+    Plain<IdTable*> table = nullptr;             ///< in which it stands
+    Plain<Attachment*> next_of_object = nullptr; ///< for MemoryObject, under its lock
+    Plain<Attachment*> previous_of_object = nullptr;
 
     AttachmentKey key() const { return {object->number(), base, ceiling, is_private}; }
     /// Index of the object's page at an address.
@@ -71,6 +77,16 @@ public:
 
     void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
     bool is_shared() const { return references_.load(std::memory_order_acquire) != 1; }
+    /// Spaces that use a table are listed there, so that changes of an object find them: from one
+    /// table to another one; null for none.
+    static void change_user(AddressSpace& space, IdTable* from, IdTable* to);
+    /// Under the lock of these lists: adds the spaces in which `concerns` holds, as far as there is
+    /// room.
+    void collect_users(const CachedPages& pages,
+                       bool (AddressSpace::*concerns)(const CachedPages&) const,
+                       std::span<ObjectUser> users, unsigned& count);
+    /// The same: flushes the pages in all of them.
+    void flush_users(const CachedPages& pages) const;
     /// Drops a user; the last one ends it, with its references to objects. Takes heap rank and
     /// above.
     void release();
@@ -112,6 +128,7 @@ private:
     Plain<std::uint32_t> fresh_ = 0;      ///< slots that were ever used
     Plain<std::uint32_t> first_free_ = 0; ///< id
     Atomic<std::uint32_t> references_{1};
+    Plain<AddressSpace*> first_user_ = nullptr;
 };
 
 } // namespace vm

@@ -24,12 +24,16 @@
 namespace vm {
 
 class ObjectRef;
+class AddressSpace;
+struct Attachment;
+struct CachedPages;
 
 /// What is behind a page of an object that is asked for.
 enum class PageState : std::uint8_t {
     held,       ///< it is resident, and the caller has a reference to its frame
     missing,    ///< the pager has it
     beyond_end, ///< there is no such page
+    leaving,    ///< it is being taken out: wait a little, and ask again
     no_memory,
 };
 
@@ -81,6 +85,38 @@ public:
     /// limit_reached. Taken over only if it goes well. Takes object rank and above.
     Result<void> supply(std::uint64_t index, FreshFrames& page);
 
+    /// Whether a page that was held is still to be had. Asked under the lock of the table that gets
+    /// an entry for it: who takes pages out of all tables says no before.
+    bool gives(std::uint64_t index) const {
+        return index < pages_ && (index < leaving_first_ || leaving_end_ <= index);
+    }
+
+    // The following take table locks of all spaces that map it, one table at a time. Called with no
+    // lock held; they never need memory but to become longer.
+
+    /// Takes a page out of the cache and out of all spaces, where it is read again from the pager.
+    /// Errors: unsupported (no pager), not_found (not resident), would_block (it was written since
+    /// `collect_written`, or somebody is using it now, or pages are leaving already).
+    Result<void> evict(std::uint64_t index);
+    /// Pages beyond a lower end leave all spaces, and are zeros, or the pager's, if they come
+    /// again; private copies stay. Errors: invalid_argument, unsupported (boot memory), would_block
+    /// (pages are leaving already), no_memory, limit_reached.
+    Result<void> resize(PageCount pages);
+    /// Finds out which of the pages [first, end) were written since the last time, and takes the
+    /// right to write from all shared mappings until the next write, which is then found out too.
+    /// Gives how many it wrote into `written`; those that have no room there are told the next
+    /// time.
+    std::size_t collect_written(std::uint64_t first, std::uint64_t end,
+                                std::span<std::uint64_t> written);
+
+    /// Flushes pages [first, end) in all spaces that may map them. Under the lock of a table that
+    /// was changed.
+    void flush_users(std::uint64_t first, std::uint64_t end);
+
+    /// Lists an attachment, until it is taken out.
+    void add(Attachment& attachment);
+    void remove(Attachment& attachment);
+
     /// For `make_…`.
     MemoryObject(Source source, PageCount pages, Ceiling most, const QuotaRef& quota);
 
@@ -97,7 +133,22 @@ private:
     /// Gives a resident page's reference up.
     void drop_page(PhysAddr frame) const;
 
+    /// Calls change(CachedPages) on each space that has entries with pages [first, end), until none
+    /// has one that the change concerns.
+    void change_everywhere(std::uint64_t first, std::uint64_t end,
+                           bool (AddressSpace::*concerns)(const CachedPages&) const,
+                           void (AddressSpace::*change)(const CachedPages&));
+
     // Under the lock:
+    /// Pages [first, end) are taken out until `leaving_end_` is 0 again. False if some are already.
+    bool begin_leaving(std::uint64_t first, std::uint64_t end);
+    void take_page(Slot& slot);
+    Result<void> lengthen(std::uint64_t pages);
+    /// Takes out levels that an object of so many pages does not need.
+    void lower_root(std::uint64_t pages);
+    /// Takes all pages from `first` on out of a table; true if nothing was left, and it is freed.
+    bool drop_from(Entry table, Level level, std::uint64_t first);
+    void free_level(PhysAddr frame);
     /// The entry of a page; null while a higher one speaks for it.
     Slot* find(std::uint64_t index) const;
     /// The same, with the tables that it takes. Errors: no_memory, limit_reached.
@@ -113,7 +164,10 @@ private:
     const Ceiling most_;
     Published<std::uint64_t> pages_;
     Published<std::uint64_t> resident_;
-    Plain<Level> level_; ///< of the root table, if it is one
+    Published<std::uint64_t> leaving_first_;
+    Published<std::uint64_t> leaving_end_;     ///< 0: none are leaving
+    Plain<Attachment*> attachments_ = nullptr; ///< chained, in all id tables
+    Plain<Level> level_;                       ///< of the root table, if it is one
     Plain<Entry> root_;
     Plain<std::uint64_t> charged_ = 0; ///< pages, for itself left out
     Plain<bool> has_record_ = false;   ///< it is charged for itself

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The resident pages of an object, by index.
-#include "vm/object.hpp"
+#include "vm/ids.hpp"
 
 namespace vm {
 
@@ -61,8 +61,28 @@ void MemoryObject::put(Slot& slot, std::uint64_t index, PhysAddr frame) {
     Frame& record = frame_record(frame);
     record.object = number_;
     record.index = index;
+    record.written.store(false, std::memory_order_relaxed);
     slot.store(resident_page(frame));
     resident_ += 1;
+}
+
+void MemoryObject::add(Attachment& attachment) {
+    const Guard guard(lock_);
+    attachment.next_of_object = attachments_;
+    attachment.previous_of_object = nullptr;
+    if (attachments_ != nullptr) attachments_->previous_of_object = &attachment;
+    attachments_ = &attachment;
+}
+
+void MemoryObject::remove(Attachment& attachment) {
+    const Guard guard(lock_);
+    Attachment* const next = attachment.next_of_object;
+    Attachment* const previous = attachment.previous_of_object;
+    if (previous != nullptr)
+        previous->next_of_object = next;
+    else
+        attachments_ = next;
+    if (next != nullptr) next->previous_of_object = previous;
 }
 
 MemoryObject::Held MemoryObject::hold(std::uint64_t index) {
@@ -72,6 +92,7 @@ MemoryObject::Held MemoryObject::hold(std::uint64_t index) {
     };
     const Guard guard(lock_);
     if (index >= pages_) return {PageState::beyond_end};
+    if (!gives(index)) return {PageState::leaving};
     if (const Slot* const slot = find(index); slot != nullptr && slot->load().present())
         return held(slot->load().frame());
     if (source_ != Source::zeros) return {PageState::missing};
@@ -90,6 +111,7 @@ Result<void> MemoryObject::supply(std::uint64_t index, FreshFrames& page) {
     const auto supplied = [&]() -> Result<void> {
         const Guard guard(lock_);
         if (index >= pages_) return Error::invalid_argument;
+        if (!gives(index)) return Error::already_mapped; // it leaves only now
         Slot* const slot = TRY(make_slot(index));
         if (slot->load().present()) return Error::already_mapped;
         require(frame_record(page.first()).is_single(FrameKind::cache), "a page of another kind");

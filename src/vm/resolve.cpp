@@ -57,9 +57,9 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     const bool leaf = kind == EntryKind::leaf;
     const bool wants_own = force || wanted.write;
     if (leaf && (old.is_shared() || !wants_own || old.hardware_writable())) {
-        if (wants_own && old.is_shared() && old.is_cow()) [[unlikely]] {
+        if (wants_own && old.is_shared() && !old.hardware_writable()) [[unlikely]] {
             transaction.leave();
-            return copy_object_page(page, touch, refused);
+            return write_object_page(page, touch, refused);
         }
         return Resolution::resolved; // allowed since: the translation was an old one
     }

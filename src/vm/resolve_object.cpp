@@ -7,6 +7,7 @@
 //                     private, read     the page itself, not written
 //                     private, written  a copy of it, charged as the space's own
 //   private, read before, written ─► a copy
+//   shared, and writes are watched, written ─► noted, and let through
 //
 // What happens meanwhile needs no wait: who finds another entry than before starts again.
 #include "vm/ids.hpp"
@@ -70,6 +71,7 @@ Resolution why(PageState state) {
     case PageState::held: return Resolution::resolved;
     case PageState::missing: return Resolution::needs_page;
     case PageState::beyond_end: return Resolution::beyond_end;
+    case PageState::leaving: break;
     case PageState::no_memory: return Resolution::no_memory;
     }
     return Resolution::no_memory;
@@ -77,6 +79,12 @@ Resolution why(PageState state) {
 
 Resolution why(Error error) {
     return error == Error::limit_reached ? Resolution::over_quota : Resolution::no_memory;
+}
+
+/// A shared page's entry, as it was before writes were taken from it.
+Entry writable_again(Entry entry) {
+    return Entry::leaf(entry.frame(), entry.access(), 1,
+                       {.intent = entry.intent(), .shared = true});
 }
 
 /// Pages to be charged beyond the promise for a page of the space's own in this entry's place.
@@ -114,6 +122,10 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
         const Found found = find_object(*ids(), old, page);
 
         const MemoryObject::Held answer = found.object->hold(found.index);
+        if (answer.state == PageState::leaving) {
+            port::spin_wait();
+            continue;
+        }
         if (answer.state != PageState::held) return refuse(why(answer.state));
         HeldPage held(answer);
         FreshFrames copy(0);
@@ -123,7 +135,8 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
             wanted.write || force ? Sharing::ends : Sharing::in_place);
         const auto [current, level] = transaction.decisive();
         if (current.is_table(level)) return refuse(Resolution::no_memory); // for one of its own
-        if (current != old || !still_says(*ids(), current, found)) {
+        if (current != old || !still_says(*ids(), current, found) ||
+            !found.object->gives(found.index)) {
             transaction.leave();
             continue;
         }
@@ -147,7 +160,7 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
     }
 }
 
-Resolution AddressSpace::copy_object_page(VirtAddr page, Touch touch, Located& refused) {
+Resolution AddressSpace::write_object_page(VirtAddr page, Touch touch, Located& refused) {
     [[gnu::uninitialized]] Transaction transaction(*this, {page, page + page_size});
     const auto [old, level] = transaction.decisive();
     const auto refuse = [&](Resolution reason) {
@@ -156,8 +169,16 @@ Resolution AddressSpace::copy_object_page(VirtAddr page, Touch touch, Located& r
     };
     if (old.is_table(level)) return refuse(Resolution::no_memory); // for one of its own
     // Something else by now: as above.
-    if (!old.is_leaf(level) || !old.is_shared() || !old.is_cow()) return Resolution::resolved;
+    if (!old.is_leaf(level) || !old.is_counted() || old.hardware_writable())
+        return Resolution::resolved;
     if (touch != Touch::populate && !old.access().writable()) return refuse(Resolution::forbidden);
+    if (!old.is_cow()) {
+        if (!old.access().writable()) return Resolution::resolved; // populated is what it is
+        frame_record(old.frame()).written.store(true);
+        transaction.install(old, writable_again(old), 0);
+        transaction.commit();
+        return Resolution::resolved;
+    }
     FreshFrames copy(0);
     if (!copy.allocate_copy(FrameKind::anonymous, old.frame()))
         return refuse(Resolution::no_memory);

@@ -85,7 +85,8 @@ Result<void> AddressSpace::adopt_kernel(PhysAddr root, unsigned levels, VirtRang
 }
 
 std::uint64_t AddressSpace::take_apart() {
-    // No CPU runs it or looks at it, and none will: it is taken to pieces as it stands.
+    // No CPU runs it, or, from here on, looks at it: it is taken to pieces as it stands.
+    leave_objects();
     Obligations obligations;
     obligations.own_table(frame_record(root_).table,
                           {VirtAddr{0}, VirtAddr{level_size(levels_ + 1) / 2}});

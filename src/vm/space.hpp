@@ -20,6 +20,8 @@ class MemoryObject;
 class IdTable;
 struct AttachmentKey;
 struct MissingPage;
+struct CachedPages;
+class ObjectUser;
 
 /// Where a new mapping goes.
 enum class Placement : std::uint8_t {
@@ -219,6 +221,9 @@ public:
 
 private:
     friend class Transaction;
+    friend class IdTable;
+    friend class ObjectUser;
+    friend class MemoryObject;
     friend const char* validate(const AddressSpace& space, bool exact);
     friend void settle_promises(const AddressSpace& space);
 
@@ -263,15 +268,35 @@ private:
     /// The same for a page that an object has, or a private copy of it. Takes no lock before it has
     /// the page.
     Resolution resolve_object(VirtAddr page, FaultAccess access, Touch touch, Located& refused);
-    /// Makes a private mapping's page, which is the object's still, a copy.
-    Resolution copy_object_page(VirtAddr page, Touch touch, Located& refused);
+    /// A write to a present page of an object: a private mapping gets a copy, and a shared one the
+    /// right to write back.
+    Resolution write_object_page(VirtAddr page, Touch touch, Located& refused);
     /// The id of an attachment that is there already, or is made. The caller puts entries with it
     /// into the map while it counts in `attaching_`. Errors: no_memory, limit_reached.
     Result<Id> attach(MemoryObject& object, const AttachmentKey& key);
     Result<void> place_object(const ObjectRequest& request, VirtAddr at);
     /// `discard` where pages of objects are in the range.
     Result<void> discard_objects(VirtRange range);
+    /// What stands for the page of an object, or for its private copy, once it is not present.
+    Entry without_object_page(Entry entry, VirtAddr address);
     void sweep_locked(IdTable& table);
+    /// It ends: nobody finds it by an object any more.
+    void leave_objects();
+    /// From ending, for a while. The caller found it in its id table, under that one's lock.
+    void keep() { kept_.fetch_add(1); }
+    void let_go() { kept_.fetch_sub(1); }
+
+    // For changes of an object. Called with no lock held, while the space is kept.
+    /// Whether entries hold such pages; whether some of these may be written, or were.
+    bool maps_any(const CachedPages& pages) const;
+    bool writes_any(const CachedPages& pages) const;
+    /// Takes them out: an access asks for them again.
+    void drop_cached(const CachedPages& pages);
+    /// Notes which were written, and has the next write to each fault.
+    void protect_cached(const CachedPages& pages);
+    /// Changes page tables that hold some, one at a time: change(Transaction&).
+    template <typename Change>
+    void for_page_tables(const CachedPages& pages, Change change);
     void drop_ids(IdTable* table);
     /// Gives the huge memory around a page a zeroed block. False if there is none, or none wanted
     /// any more.
@@ -286,6 +311,9 @@ private:
     Atomic<IdTable*> ids_{nullptr};
     /// Who has an id, and is about to put entries with it into the map.
     Atomic<std::uint32_t> attaching_{0};
+    Atomic<std::uint32_t> kept_{0};
+    Plain<AddressSpace*> next_user_ = nullptr; ///< of the same id table, under its lock
+    Plain<AddressSpace*> previous_user_ = nullptr;
     mutable Translations translations_;
 };
 

@@ -209,7 +209,7 @@ void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry no
         if (now.has_page_of(old)) {
             slot.restate(old, now);
         } else {
-            slot.exchange(now);
+            old = slot.exchange(now);
         }
         if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
             obligations_.owe(where.range);
@@ -239,6 +239,7 @@ void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry no
 
 void Transaction::drop_object_page(Entry old, Entry now, const Spot& where) {
     if (!old.has_page() || !old.is_object_page()) return;
+    note_written(old);
     const PhysAddr frame = held_frame(old, where.level);
     if (frame == held_frame(now, where.level)) return;
     // Who looks without a lock at which page an entry has reads the frame's record: it stays what

@@ -193,6 +193,26 @@ public:
         applied_ = true;
     }
 
+    /// Whether other spaces may have the page table in which the range lies.
+    bool in_shared_table() const {
+        return top_.descriptor->references.load(std::memory_order_acquire) != 1;
+    }
+    /// Takes the processor's right to write from pages for which wanted(Entry, VirtAddr) holds, of
+    /// a page table and shared, and notes in their frames' records which were written. Instead of
+    /// `apply`.
+    template <typename Wanted>
+    void take_writes(Wanted wanted) {
+        for (VirtAddr at = range_.start; at < range_.end; at = at + page_size) {
+            Slot& slot = top_.slots[top_.index_of(at)];
+            const Entry entry = slot.load();
+            if (!entry.present() || entry.is_cow() || !wanted(entry, at)) continue;
+            const Entry last = slot.take_writes();
+            if (last.dirty()) frame_record(last.frame()).written.store(true);
+            if (last.dirty() || last.hardware_writable()) obligations_.owe({at, at + page_size});
+        }
+        applied_ = true;
+    }
+
     /// Puts what an idle table holds in its parent's entry, if the range is all that an idle table
     /// maps. Instead of `apply`.
     bool fold();
