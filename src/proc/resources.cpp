@@ -31,6 +31,12 @@ Result<Ref<MemoryObject>> MemoryObject::of_boot(PhysAddr start, std::uint64_t by
     return Ref<MemoryObject>::adopt(*TRY(vm::heap_new<MemoryObject>(std::move(memory), bytes)));
 }
 
+Result<void> MemoryObject::resize(PageCount pages) {
+    TRY(memory_->resize(pages));
+    bytes_.store(pages.bytes(), std::memory_order_relaxed);
+    return {};
+}
+
 vm::Ceiling MemoryObject::most(std::uint32_t rights) const {
     const unsigned allowed = (rights & abi::right_control) != 0 ? vm::Ceiling::all().bits()
                                                                 : vm::Access::read_execute().bits();

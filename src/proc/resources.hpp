@@ -25,13 +25,15 @@ public:
         : Object(ObjectKind::memory), memory_(std::move(memory)), bytes_(bytes) {}
 
     vm::MemoryObject& memory() const { return *memory_; }
-    std::uint64_t bytes() const { return bytes_; }
+    std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+    /// Gives it another length. Errors: as vm::MemoryObject::resize.
+    Result<void> resize(PageCount pages);
     /// What shared mappings may allow who has these rights to it.
     vm::Ceiling most(std::uint32_t rights) const;
 
 private:
     const vm::ObjectRef memory_; ///< its charge is enough for this one too
-    const std::uint64_t bytes_;
+    std::atomic<std::uint64_t> bytes_;
 };
 
 /// The machine's console: send writes, receive reads.

@@ -139,6 +139,7 @@ Result<void> AddressSpace::share_ids(AddressSpace& child) {
     if (table == nullptr) return {};
     TRY(child.account_.charge(table->charge(), Backing::kernel));
     table->retain();
+    child.being_made_.store(true); // its tables are filled without their locks
     IdTable::change_user(child, nullptr, table);
     child.ids_.store(table);
     return {};

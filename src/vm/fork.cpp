@@ -187,6 +187,7 @@ Result<void> AddressSpace::fork_into(AddressSpace& child) {
         transaction.commit();
         return done;
     }();
+    child.being_made_.store(false);
     if (copied) copied = child.account_.charge({copy.charge});
     if (copied) return {};
     child.take_apart();

@@ -141,7 +141,8 @@ void IdTable::collect_users(const CachedPages& pages,
                             std::span<ObjectUser> users, unsigned& count) {
     for (AddressSpace* space = first_user_; space != nullptr; space = space->next_user_) {
         if (count == users.size()) return;
-        if ((space->*concerns)(pages)) users[count++] = ObjectUser(*space, pages);
+        if (space->being_made_.load() || (space->*concerns)(pages))
+            users[count++] = ObjectUser(*space, pages);
     }
 }
 
@@ -158,7 +159,10 @@ void MemoryObject::change_everywhere(std::uint64_t first, std::uint64_t end,
                 at->table->collect_users({this, at->base, first, end}, concerns, users, count);
         }
         if (count == 0) return;
-        for (const ObjectUser& user : std::span(users, count)) (user.space().*change)(user.pages());
+        for (const ObjectUser& user : std::span(users, count)) {
+            while (user.space().being_made_.load()) port::spin_wait();
+            (user.space().*change)(user.pages());
+        }
     }
 }
 

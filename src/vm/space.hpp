@@ -312,6 +312,7 @@ private:
     /// Who has an id, and is about to put entries with it into the map.
     Atomic<std::uint32_t> attaching_{0};
     Atomic<std::uint32_t> kept_{0};
+    Atomic<bool> being_made_{false};           ///< a child, for changes of objects: they wait
     Plain<AddressSpace*> next_user_ = nullptr; ///< of the same id table, under its lock
     Plain<AddressSpace*> previous_user_ = nullptr;
     mutable Translations translations_;

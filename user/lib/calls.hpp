@@ -84,6 +84,9 @@ inline Result<std::uint64_t> map_object(abi::Handle object, std::uint64_t addres
 inline Result<abi::Handle> memory_create(std::uint64_t bytes) {
     return checked(system_call<Call::object_create>(abi::ObjectKind::memory, bytes));
 }
+inline Result<void> object_resize(abi::Handle object, std::uint64_t bytes) {
+    return checked_void(system_call<Call::object_resize>(object, bytes));
+}
 inline Result<abi::ObjectInfo> object_info(abi::Handle object) {
     abi::ObjectInfo info{};
     TRY(checked(system_call<Call::object_info>(object, &info, sizeof info)));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Memory objects: shared by handle between processes, mapped privately, read-only, told by the map.
+#include "user/lib/fork.hpp"
 #include "user/lib/handle.hpp"
 #include "user/lib/program.hpp"
 #include "user/selftest/child.hpp"
@@ -181,6 +182,55 @@ void bad_requests_are_refused() {
     EXPECT_ERROR(user::object_info(user::handles.console), Error::bad_handle);
 }
 
+/// What lies beyond a lower end is gone for all, but for private copies; what comes again is zeros.
+void resized() {
+    const user::OwnedHandle memory(REQUIRE(user::memory_create(600 * page_size)));
+    const Mapped here(REQUIRE(user::map_object(memory.get(), 0, 0, read_write)), 600 * page_size);
+    const Mapped own(REQUIRE(user::map_object(memory.get(), 0, 0, read_write, abi::map_private)),
+                     600 * page_size);
+    word_at(here + page_size) = 1;
+    word_at(here + 599 * page_size) = 2;
+    word_at(own + 598 * page_size) = 3;
+    EXPECT_OK(user::object_resize(memory.get(), 2 * page_size));
+    EXPECT_EQUAL(REQUIRE(user::object_info(memory.get())).bytes, 2 * page_size);
+    EXPECT_EQUAL(REQUIRE(user::object_info(memory.get())).resident, 1U);
+    const std::string_view beyond(reinterpret_cast<const char*>(here + 599 * page_size), 1);
+    EXPECT_ERROR(user::console_write(user::handles.console, beyond), Error::bad_address);
+    EXPECT_EQUAL(word_at(here + page_size), 1U);
+    EXPECT_EQUAL(word_at(own + 598 * page_size), 3U);
+    EXPECT_OK(user::object_resize(memory.get(), 600 * page_size));
+    EXPECT_EQUAL(word_at(here + 599 * page_size), 0U);
+    EXPECT_EQUAL(word_at(here + page_size), 1U);
+    EXPECT_ERROR(user::object_resize(memory.get(), 100), Error::invalid_argument);
+    EXPECT_ERROR(user::object_resize(user::handles.archive, page_size), Error::not_permitted);
+    EXPECT_ERROR(user::object_resize(user::handles.console, page_size), Error::bad_handle);
+}
+
+/// In a copy of the process shared memory stays shared, and private is copied.
+void forked() {
+    const user::OwnedHandle memory(REQUIRE(user::memory_create(64 * page_size)));
+    const Mapped shared(REQUIRE(user::map_object(memory.get(), 0, 0, read_write)), 64 * page_size);
+    const Mapped own(REQUIRE(user::map_object(memory.get(), 0, 0, read_write, abi::map_private)),
+                     64 * page_size);
+    for (std::uint64_t page = 0; page < 64; page += 2) word_at(shared + page * page_size) = page;
+    word_at(own + 2 * page_size) = 50;
+    EXPECT_EQUAL(word_at(own + 4 * page_size), 4U);
+    const auto status = REQUIRE(user::run_forked([&] {
+        if (word_at(own + 2 * page_size) != 50 || word_at(shared + 6 * page_size) != 6) return 1;
+        word_at(own + 2 * page_size) = 51;
+        word_at(own + 4 * page_size) = 52;
+        word_at(shared + 6 * page_size) = 53;
+        word_at(shared + 7 * page_size) = 54;
+        if (!user::discard(own + 0, 64 * page_size)) return 2;
+        return word_at(own + 2 * page_size) == 2 ? 7 : 3;
+    }));
+    EXPECT_EQUAL(status, 7);
+    EXPECT_EQUAL(word_at(own + 2 * page_size), 50U);
+    EXPECT_EQUAL(word_at(own + 4 * page_size), 4U);
+    EXPECT_EQUAL(word_at(shared + 6 * page_size), 53U);
+    EXPECT_EQUAL(word_at(shared + 7 * page_size), 54U);
+}
+
 /// Nothing stays of objects that nobody refers to any more.
 void what_is_given_up_comes_back() {
     constexpr std::uint64_t bytes = 256 * page_size;
@@ -207,6 +257,8 @@ constexpr Test tests[] = {
     {"the archive is not written", the_archive_is_not_written},
     {"the map tells object and offset", the_map_tells_object_and_offset},
     {"bad requests are refused", bad_requests_are_refused},
+    {"resized", resized},
+    {"forked", forked},
     {"what is given up comes back", what_is_given_up_comes_back},
 };
 

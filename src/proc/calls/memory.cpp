@@ -192,4 +192,10 @@ Answer object_info(std::uint64_t object, std::uint64_t address, std::uint64_t by
     return copy_out_versioned(address, bytes, info);
 }
 
+Answer object_resize(std::uint64_t object, std::uint64_t bytes) {
+    const auto memory =
+        TRY(current_process().handles().find<MemoryObject>(object, abi::right_control));
+    return memory->resize(TRY(pages_of(bytes)));
+}
+
 } // namespace proc::calls
