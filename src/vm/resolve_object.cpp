@@ -134,7 +134,7 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
             *this, {page, page + page_size}, Detach::no, nullptr,
             wanted.write || force ? Sharing::ends : Sharing::in_place);
         const auto [current, level] = transaction.decisive();
-        if (current.is_table(level)) return refuse(Resolution::no_memory); // for one of its own
+        if (current.is_table(level)) return refuse(why(transaction.lacking()));
         if (current != old || !still_says(*ids(), current, found) ||
             !found.object->gives(found.index)) {
             transaction.leave();
@@ -167,7 +167,7 @@ Resolution AddressSpace::write_object_page(VirtAddr page, Touch touch, Located& 
         refused = {old, level};
         return reason;
     };
-    if (old.is_table(level)) return refuse(Resolution::no_memory); // for one of its own
+    if (old.is_table(level)) return refuse(why(transaction.lacking()));
     // Something else by now: as above.
     if (!old.is_leaf(level) || !old.is_counted() || old.hardware_writable())
         return Resolution::resolved;
