@@ -38,6 +38,7 @@ enum MapFlag : std::uint32_t {
     map_down = 16,     ///< the highest free range that ends at or below the address (0: the end)
     map_grow = 32,     ///< more of the mapping that ends (with map_down: begins) at the address
     map_huge = 64,     ///< in pages of 2 MiB, where they fit and there are blocks of that size
+    map_private = 128, ///< of `map_object`: what is written is the mapping's own
 };
 
 /// The states of a run of pages, in the order of their names in `state_names`.
@@ -53,12 +54,12 @@ struct Run {
     std::uint64_t start;   ///< address of the first byte
     std::uint64_t end;     ///< address after the last byte
     std::uint64_t present; ///< pages that have a frame (the shared zero frame included)
-    std::uint64_t offset;  ///< file and window: offset of the first byte in the object
+    std::uint64_t offset;  ///< of the first byte: in its object; of a window, in physical memory
     State state;
     Origin origin;
     std::uint8_t access; ///< Access bits
     std::uint8_t levels; ///< bit n: entries of level n+1 (4K 2M 1G 512G) make it up
-    std::uint32_t id;    ///< attachment or callback id, 0 if none
+    std::uint32_t id;    ///< the object's number (its lower bits), or the callback's id; 0 if none
 };
 static_assert(sizeof(Run) == 40);
 
@@ -148,7 +149,15 @@ struct MachineInfo {
 };
 
 /// What `object_create` makes.
-enum class ObjectKind : std::uint64_t { endpoint, notification };
+enum class ObjectKind : std::uint64_t { endpoint, notification, memory };
+
+/// What `object_info` tells of a memory object.
+struct ObjectInfo {
+    std::uint64_t number;   ///< names it for good: Run::id is its lower half
+    std::uint64_t bytes;    ///< its length
+    std::uint64_t resident; ///< pages that have a frame
+    std::uint64_t access;   ///< Access bits: what shared mappings by this handle may ever allow
+};
 
 /// Bytes of a full set of processors for `thread_affinity`.
 inline constexpr std::size_t processor_set_bytes = 32;

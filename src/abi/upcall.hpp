@@ -26,6 +26,7 @@ enum class UpcallCause : std::uint8_t {
     floating_point, ///< #MF, #XM
     other,          ///< #OF, #BR, #NP, #TS
     foreign_call,   ///< behind: SYSCALL outside the runtime that the thread declared
+    no_page,        ///< page fault: the object that is mapped there has no such page
 };
 inline constexpr const char* upcall_cause_names[] = {"hole",
                                                      "forbidden",
@@ -40,7 +41,8 @@ inline constexpr const char* upcall_cause_names[] = {"hole",
                                                      "misaligned access",
                                                      "floating-point error",
                                                      "exception",
-                                                     "foreign system call"};
+                                                     "foreign system call",
+                                                     "no such page"};
 
 /// The thread as it was, lowest address first: the registers in the order in which the way back
 /// pops them, then what IRETQ takes. Whatever the handler changes is what the thread goes on with.

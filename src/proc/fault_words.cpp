@@ -23,6 +23,8 @@ std::string_view accessed(const Fault& fault, vm::Resolution resolution,
                           const std::optional<vm::AddressSpace::Located>& found) {
     if (!found) return "kernel memory";
     if (resolution == vm::Resolution::hole) return "a hole";
+    if (resolution == vm::Resolution::beyond_end) return "memory beyond its object's end";
+    if (resolution == vm::Resolution::needs_page) return "a page that its pager does not give";
     if (found->entry.access() == vm::Access::none()) return "inaccessible memory";
     if (fault.access.execute) return "non-executable memory";
     return fault.access.write ? "read-only memory" : "unreadable memory";

@@ -29,9 +29,8 @@ T must(Result<T> result, const char* what) {
 
 /// The handles that init gets, in the order of abi::InitHandle.
 std::array<Grant, abi::init_handle_count> init_handles(const port::Archive& archive) {
-    MemoryObject* memory = must(vm::heap_new<MemoryObject>(archive.start, archive.bytes),
-                                "init: no memory for the archive's record");
-    const auto object = Ref<MemoryObject>::adopt(*memory);
+    const auto object = must(MemoryObject::of_boot(archive.start, archive.bytes),
+                             "init: no memory for the archive's tables");
     std::array<Grant, abi::init_handle_count> handles;
     handles[abi::init_console] = Grant(console(), abi::right_all);
     handles[abi::init_power] = Grant(power_switch(), abi::right_all);

@@ -5,25 +5,35 @@
 #include "proc/object.hpp"
 #include "proc/thread.hpp"
 #include "vm/lock.hpp"
+#include "vm/object.hpp"
 
 #include <span>
 
 namespace proc {
 
-/// Memory that can be mapped and belongs to nobody who maps it. Now: the boot archive.
+/// Memory that can be mapped and belongs to nobody who maps it: what handles to it refer to.
 class MemoryObject : public Object {
 public:
     static constexpr ObjectKind object_kind = ObjectKind::memory;
-    /// `start` is page-aligned, and the rest of the last page holds nothing else.
-    MemoryObject(PhysAddr start, std::uint64_t bytes)
-        : Object(ObjectKind::memory), start_(start), bytes_(bytes) {}
-    PhysAddr start() const { return start_; }
-    std::uint64_t bytes() const { return bytes_; }
-    PageCount pages() const { return {align_up(bytes_, page_size) >> page_bits}; }
+    /// Memory of so many bytes, charged to `quota`. Errors: invalid_argument, no_memory,
+    /// limit_reached.
+    static Result<Ref<MemoryObject>> create(std::uint64_t bytes, const vm::QuotaRef& quota);
+    /// What boot left at `start`, page-aligned; the rest of the last page holds nothing else.
+    static Result<Ref<MemoryObject>> of_boot(PhysAddr start, std::uint64_t bytes);
+    /// For these.
+    MemoryObject(vm::ObjectRef memory, std::uint64_t bytes)
+        : Object(ObjectKind::memory), memory_(std::move(memory)), bytes_(bytes) {}
+
+    vm::MemoryObject& memory() const { return *memory_; }
+    std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+    /// Gives it another length. Errors: as vm::MemoryObject::resize.
+    Result<void> resize(PageCount pages);
+    /// What shared mappings may allow who has these rights to it.
+    vm::Ceiling most(std::uint32_t rights) const;
 
 private:
-    PhysAddr start_;
-    std::uint64_t bytes_;
+    const vm::ObjectRef memory_; ///< its charge is enough for this one too
+    std::atomic<std::uint64_t> bytes_;
 };
 
 /// The machine's console: send writes, receive reads.

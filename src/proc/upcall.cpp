@@ -33,6 +33,8 @@ UpcallCause cause_of(FaultKind kind, vm::Resolution resolution) {
     case vm::Resolution::hole: return UpcallCause::hole;
     case vm::Resolution::no_memory: return UpcallCause::no_memory;
     case vm::Resolution::over_quota: return UpcallCause::over_limit;
+    case vm::Resolution::beyond_end:
+    case vm::Resolution::needs_page: return UpcallCause::no_page;
     }
     return UpcallCause::forbidden;
 }

@@ -19,6 +19,11 @@ struct Spot {
     unsigned entries = 1;
 };
 
+/// The frame of a present or parked entry that is no table.
+inline PhysAddr page_frame(Entry entry) {
+    return entry.present() ? entry.frame() : entry.parked_frame();
+}
+
 /// The private frame that an entry of a table at `level` holds, 0 if none: a leaf's or a parked
 /// one, neither shared ("don't free me") nor the frame of zeros.
 inline PhysAddr private_frame(Entry entry, Level level) {
@@ -27,6 +32,20 @@ inline PhysAddr private_frame(Entry entry, Level level) {
     if (entry.is_shared() || entry.is_table(level) || entry.frame() == zero_frame())
         return PhysAddr{};
     return entry.frame();
+}
+
+/// The frame on which an entry of a table at `level` holds a reference, 0 if none: a private one,
+/// or a page of an object.
+inline PhysAddr held_frame(Entry entry, Level level) {
+    if (!entry.is_shared()) return private_frame(entry, level);
+    if (!entry.has_page() || !entry.is_counted()) return PhysAddr{};
+    return page_frame(entry);
+}
+
+/// What the processor noted about an object's page goes with the last entry that says so.
+inline void note_written(Entry entry) {
+    if (entry.present() && entry.dirty() && entry.is_counted() && !entry.is_cow())
+        frame_record(entry.frame()).written.store(true);
 }
 
 /// Charge of a table by level: its frame, and above level 1 one for its summary. Two summaries fit
@@ -50,10 +69,12 @@ inline constexpr auto charge_by_level = [] {
     };
     if (!entry.present()) {
         const EntryKind kind = entry.kind(level);
-        if (kind == EntryKind::lazy) return promise();
+        if (kind == EntryKind::lazy || kind == EntryKind::file) return promise();
         return kind == EntryKind::parked && !entry.is_shared() ? charge_by_level[level] : 0;
     }
-    if (entry.is_shared() || entry.is_table(level)) return 0;
+    if (entry.is_table(level)) return 0;
+    if (entry.is_shared()) [[unlikely]] // what may be written becomes a page of its own
+        return entry.is_cow() ? promise() : 0;
     return entry.frame() == zero_frame() ? promise() : charge_by_level[level];
 }
 /// The same for the part that `where` covers of the entry, in the largest blocks that fit.

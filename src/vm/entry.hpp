@@ -209,6 +209,17 @@ public:
     /// "Don't free me".
     constexpr bool is_shared() const { return (bits_ & bit_shared) != 0; }
     constexpr bool is_cow() const { return (bits_ & bit_cow) != 0; }
+    /// Of a present or parked entry that is "don't free me": its frame is an object's, and counts
+    /// this reference; windows are not counted.
+    constexpr bool is_counted() const { return (bits_ & (bit_shared | bit_foreign)) == bit_shared; }
+    /// What no page of a space's own anonymous memory is: "don't free me", or of another origin.
+    constexpr bool is_not_plain() const {
+        return (bits_ & (bit_shared | bit_file | bit_foreign)) != 0;
+    }
+    /// Of a present or parked entry: it is a page of an object's, or a private copy of one.
+    constexpr bool is_object_page() const {
+        return is_counted() || (bits_ & (bit_file | bit_foreign)) == bit_file;
+    }
     /// Of an entry of a page table: present, and not "don't free me".
     constexpr bool is_own_page() const {
         return (bits_ & (bit_present | bit_shared)) == bit_present;
@@ -251,6 +262,11 @@ private:
     static constexpr std::uint64_t bit_shared = 1ULL << 9;
     static constexpr std::uint64_t bit_cow = 1ULL << 10;
     static constexpr std::uint64_t bit_soft_dirty = 1ULL << 11;
+    static constexpr std::uint64_t bit_file = static_cast<std::uint64_t>(Origin::file)
+                                              << origin_shift;
+    /// Set in the origins of what is no object's: windows, callbacks.
+    static constexpr std::uint64_t bit_foreign = static_cast<std::uint64_t>(Origin::window)
+                                                 << origin_shift;
     static constexpr std::uint64_t bit_noreserve = 1ULL << 57;
     static constexpr std::uint64_t bit_executable = std::uint64_t{abi::access_execute}
                                                     << access_shift;

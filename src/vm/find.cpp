@@ -38,10 +38,10 @@ Result<Entry> continuation(Entry entry, Level level) {
     case EntryKind::lazy:
     case EntryKind::callback: return entry;
     case EntryKind::leaf:
-        if (entry.is_shared()) return Error::unsupported;
+        if (entry.is_shared() || entry.is_object_page()) return Error::unsupported;
         return Entry::lazy(entry.access(), entry.intent());
     case EntryKind::parked:
-        if (entry.is_shared()) return Error::unsupported;
+        if (entry.is_shared() || entry.is_object_page()) return Error::unsupported;
         return Entry::lazy(Access::none(), entry.intent());
     default: return Error::unsupported;
     }

@@ -180,12 +180,14 @@ Result<void> AddressSpace::fork_into(AddressSpace& child) {
     child.account_.count_as(account_); // what both have and nobody was promised counts there
     TRY(child.create());
     Transaction::Copy copy{child};
-    auto copied = [&] {
+    auto copied = [&]() -> Result<void> {
+        TRY(share_ids(child)); // first: whoever adds an id from here on clones the table
         Transaction transaction(*this, range_, Detach::no, nullptr, Sharing::stays);
         const auto done = transaction.copy_into(copy);
         transaction.commit();
         return done;
     }();
+    child.being_made_.store(false);
     if (copied) copied = child.account_.charge({copy.charge});
     if (copied) return {};
     child.take_apart();

@@ -27,10 +27,16 @@ struct Frame {
     /// Order + 1 of the block that this frame heads in its zone's free lists; 0: in none. Written
     /// and read under the zone's lock, where a neighbour's `kind` and `order` may be changing.
     Plain<std::uint8_t> listed = 0;
-    std::uint8_t unused = 0;
-    Plain<TableDescriptor*> table = nullptr; ///< of a table
-    Plain<std::uint64_t> index = 0;          ///< of a cached page: its index in its object
-    Plain<std::uint32_t> next = 0;           ///< frame numbers: free lists, pending frees
+    Atomic<bool> written{
+        false}; ///< of a cached page: shared mappings wrote it, and nobody asked yet
+    union {
+        Plain<TableDescriptor*> table = nullptr; ///< of a table
+        /// Of a cached page, and of a private copy of one: the number of its object, which may have
+        /// ended since.
+        Plain<std::uint64_t> object;
+    };
+    Plain<std::uint64_t> index = 0; ///< of such a page: its index in its object
+    Plain<std::uint32_t> next = 0;  ///< frame numbers: free lists, pending frees
     Plain<std::uint32_t> previous = 0;
 
     /// Whether it is a block of one frame of that kind: both bytes in one look.

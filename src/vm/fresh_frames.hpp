@@ -22,10 +22,13 @@ public:
         port::zero_pages(direct(first_), 1ULL << order_);
         return true;
     }
-    /// Takes one, as a copy of another. False if there is none.
+    /// Takes one, as a copy of another, which records the same page of an object, if any. False if
+    /// there is none.
     bool allocate_copy(FrameKind kind, PhysAddr original) {
         if (!allocate(kind)) return false;
         port::copy_page(direct(first_), direct(original));
+        frame_record(first_).object = frame_record(original).object;
+        frame_record(first_).index = frame_record(original).index;
         return true;
     }
     PhysAddr first() const { return first_; }

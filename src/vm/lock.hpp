@@ -18,7 +18,9 @@ enum class Rank : std::uint8_t {
     endpoint,  ///< one endpoint or notification
     space,     ///< creation and end of one address space's root slots
     table,     ///< one table of a paging structure and its descriptor
-    ids,       ///< one id table
+    ids,       ///< one space's id table
+    object,    ///< one memory object's resident pages, and who maps it
+    users,     ///< the spaces that use each id table
     heap,      ///< the kernel heap
     slab,      ///< descriptors
     frames,    ///< one zone of the buddy allocator

@@ -7,12 +7,6 @@ namespace vm {
 
 namespace {
 
-/// Where nothing is asked for, large mappings start where large entries can.
-constexpr std::uint64_t natural_alignment(PageCount pages, bool huge) {
-    if (pages.value >= level_pages(3)) return level_size(3);
-    return huge || pages.value >= level_pages(2) ? level_size(2) : page_size;
-}
-
 constexpr auto always = [](Entry) { return true; };
 constexpr auto never = [](Entry) { return false; };
 

@@ -99,7 +99,8 @@ private:
     }
     /// The frame that an entry holds.
     [[gnu::noinline]] void drop(Entry entry, Level level) {
-        const PhysAddr frame = private_frame(entry, level);
+        const PhysAddr frame = held_frame(entry, level);
+        if (entry.is_shared()) note_written(entry);
         if (frame.value != 0 && !drop_.take(frame)) release_frame(frame);
     }
 

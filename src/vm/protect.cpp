@@ -117,7 +117,17 @@ Result<void> AddressSpace::protect(VirtRange range, Access access) {
 
 Result<void> AddressSpace::discard(VirtRange range) {
     TRY(check(range));
-    return transform<false>(*this, range, [](Entry) -> Result<void> { return {}; }, without_page);
+    const auto done = transform<false>(
+        *this, range,
+        [](Entry old) -> Result<void> {
+            if (old.has_page() && old.is_object_page()) [[unlikely]]
+                return Error::unsupported; // here: each becomes another entry
+            return {};
+        },
+        without_page);
+    if (!done && done.error() == Error::unsupported) [[unlikely]]
+        return discard_objects(range);
+    return done;
 }
 
 } // namespace vm

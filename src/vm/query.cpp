@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // query, nearest: the map read back from its entries, as runs of equal state.
+#include "vm/charge.hpp"
+#include "vm/ids.hpp"
 #include "vm/space.hpp"
 #include "vm/table.hpp"
 
@@ -28,10 +30,39 @@ State state_of(Entry entry, Level level) {
 
 namespace {
 
-/// One entry of a table at `level` as a run by itself.
-Run run_of(Entry entry, Level level, VirtAddr start) {
+/// Which object's memory an entry is about, and where in it its first byte lies.
+struct ObjectPlace {
+    std::uint64_t number = 0;
+    std::uint64_t offset = 0;
+};
+[[gnu::noinline]] ObjectPlace object_place(Entry entry, State state, VirtAddr start,
+                                           const IdTable* ids) {
+    if (entry.has_page()) {
+        if (!entry.is_object_page()) return {};
+        const Frame& record = frame_record(page_frame(entry));
+        return {record.object, record.index << page_bits};
+    }
+    if ((state != State::file && state != State::shared) || ids == nullptr) return {};
+    const Attachment& attachment = ids->at(entry.id());
+    return {attachment.object->number(), start.value - attachment.base};
+}
+
+/// One entry of a table at `level` as a run by itself. `ids`: what its id stands for.
+Run run_of(Entry entry, Level level, VirtAddr start, const IdTable* ids) {
     const State state = state_of(entry, level);
     const bool window = entry.present() && entry.is_shared();
+    if (entry.is_not_plain() && state != State::callback) {
+        if (const ObjectPlace place = object_place(entry, state, start, ids); place.number != 0)
+            return {.start = start.value,
+                    .end = start.value + level_size(level),
+                    .present = entry.has_page() ? level_pages(level) : 0,
+                    .offset = place.offset,
+                    .state = state,
+                    .origin = entry.intent().origin,
+                    .access = entry.access().bits(),
+                    .levels = static_cast<std::uint8_t>(1U << (level - 1)),
+                    .id = static_cast<std::uint32_t>(place.number)};
+    }
     const bool holds_frame = entry.present() || state == State::parked;
     return {.start = start.value,
             .end = start.value + level_size(level),
@@ -48,8 +79,9 @@ Run run_of(Entry entry, Level level, VirtAddr start) {
 bool continues(const Run& run, const Run& next) {
     return run.end == next.start && run.state == next.state && run.origin == next.origin &&
            run.access == next.access && run.id == next.id &&
-           (run.offset == next.offset ? run.offset == 0
-                                      : run.offset + (run.end - run.start) == next.offset);
+           (run.offset == next.offset && (run.id == 0 || run.state == State::callback)
+                ? run.offset == 0
+                : run.offset + (run.end - run.start) == next.offset);
 }
 
 void append(Run& run, const Run& next) {
@@ -61,8 +93,8 @@ void append(Run& run, const Run& next) {
 /// Collects runs upwards from an address.
 class Collector {
 public:
-    Collector(VirtAddr from, VirtAddr end, std::span<Run> runs)
-        : from_(from), end_(end), runs_(runs) {}
+    Collector(VirtAddr from, VirtAddr end, std::span<Run> runs, const IdTable* ids)
+        : from_(from), end_(end), runs_(runs), ids_(ids) {}
 
     /// False once there is no room for one more run, or no more to see.
     bool visit(const TableRef& table) {
@@ -73,7 +105,7 @@ public:
             if (entry.empty()) continue;
             if (entry.is_table(table.level)) {
                 if (!visit(table.below(entry, index))) return false;
-            } else if (!add(run_of(entry, table.level, table.address_of(index)))) {
+            } else if (!add(run_of(entry, table.level, table.address_of(index), ids_))) {
                 return false;
             }
         }
@@ -95,13 +127,14 @@ private:
     const VirtAddr from_;
     const VirtAddr end_;
     const std::span<Run> runs_;
+    const IdTable* const ids_;
     std::size_t count_ = 0;
 };
 
 /// Grows one run downwards from below an address.
 class Descent {
 public:
-    explicit Descent(VirtAddr before) : before_(before) {}
+    Descent(VirtAddr before, const IdTable* ids) : before_(before), ids_(ids) {}
 
     /// False once the run has ended.
     bool visit(const TableRef& table) {
@@ -113,7 +146,7 @@ public:
                 if (run_) return false;
             } else if (entry.is_table(table.level)) {
                 if (!visit(table.below(entry, index))) return false;
-            } else if (!add(run_of(entry, table.level, table.address_of(index)))) {
+            } else if (!add(run_of(entry, table.level, table.address_of(index), ids_))) {
                 return false;
             }
         }
@@ -133,6 +166,7 @@ private:
     }
 
     const VirtAddr before_;
+    const IdTable* const ids_;
     std::optional<Run> run_;
 };
 
@@ -141,7 +175,7 @@ private:
 std::size_t AddressSpace::query(VirtAddr from, std::span<Run> runs) const {
     // A user space's upper half is the kernel's; the kernel's space lists all of its half, with
     // what boot made outside of the range that it manages.
-    Collector collector(from, kernel_ ? VirtAddr{~0ULL} : range_.end, runs);
+    Collector collector(from, kernel_ ? VirtAddr{~0ULL} : range_.end, runs, ids());
     collector.visit(table_at(root_, levels_, top_base()));
     return collector.count();
 }
@@ -158,7 +192,7 @@ std::optional<Run> AddressSpace::nearest(VirtAddr address, abi::Direction direct
     }
     const VirtAddr limit = std::min(before, range_.end);
     if (limit <= range_.start) return std::nullopt;
-    Descent descent(limit);
+    Descent descent(limit, ids());
     descent.visit(table_at(root_, levels_, top_base()));
     if (!descent.run() || descent.run()->start < range_.start.value) return above;
     // The run goes on above the address too: read it whole from its beginning.

@@ -4,6 +4,7 @@
 //   empty ─► hole        lazy ─► read: the frame of zeros; write: a zeroed frame of its own
 //                        huge and lazy, writable ─► 2 MiB of its own: block.cpp
 //   leaf ─► allowed by now: a stale translation, restart;  cow and written: a frame of its own
+//   shared or file ─► its object's page: resolve_object.cpp
 //   anything else ─► forbidden
 #include "vm/block.hpp"
 #include "vm/fresh_frames.hpp"
@@ -38,6 +39,10 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
         if (kind == EntryKind::table)
             return refuse(transaction.lacking() == Error::limit_reached ? Resolution::over_quota
                                                                         : Resolution::no_memory);
+        if (kind == EntryKind::file || kind == EntryKind::shared) {
+            transaction.leave();
+            return resolve_object(page, wanted, touch, refused);
+        }
         return force && kind == EntryKind::parked ? Resolution::resolved
                                                   : refuse(Resolution::forbidden);
     }
@@ -51,8 +56,13 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     }
     const bool leaf = kind == EntryKind::leaf;
     const bool wants_own = force || wanted.write;
-    if (leaf && (old.is_shared() || !wants_own || old.hardware_writable()))
+    if (leaf && (old.is_shared() || !wants_own || old.hardware_writable())) {
+        if (wants_own && old.is_shared() && !old.hardware_writable()) [[unlikely]] {
+            transaction.leave();
+            return write_object_page(page, touch, refused);
+        }
         return Resolution::resolved; // allowed since: the translation was an old one
+    }
     const bool zeros = !leaf || old.frame() == zero_frame();
     if (leaf && force && !zeros && !old.is_cow()) return Resolution::resolved;
 
@@ -111,6 +121,8 @@ Result<void> AddressSpace::populate(VirtRange range) {
         case Resolution::forbidden: return Error::not_permitted;
         case Resolution::no_memory: return Error::no_memory;
         case Resolution::over_quota: return Error::limit_reached;
+        case Resolution::beyond_end: return Error::not_mapped;
+        case Resolution::needs_page: return Error::would_block;
         }
     }
     return {};

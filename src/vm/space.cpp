@@ -85,13 +85,16 @@ Result<void> AddressSpace::adopt_kernel(PhysAddr root, unsigned levels, VirtRang
 }
 
 std::uint64_t AddressSpace::take_apart() {
-    // No CPU runs it or looks at it, and none will: it is taken to pieces as it stands.
+    // No CPU runs it, or, from here on, looks at it: it is taken to pieces as it stands.
+    leave_objects();
     Obligations obligations;
     obligations.own_table(frame_record(root_).table,
                           {VirtAddr{0}, VirtAddr{level_size(levels_ + 1) / 2}});
     obligations.flush(*this);
     root_ = PhysAddr{};
-    return obligations.release(*this) + root_pages() - 1;
+    const std::uint64_t charge = obligations.release(*this) + root_pages() - 1;
+    drop_ids(ids_.exchange(nullptr)); // no entry refers to an object any more
+    return charge;
 }
 
 void AddressSpace::destroy() {

@@ -6,6 +6,7 @@
 #include "abi/types.hpp"
 #include "vm/commit.hpp"
 #include "vm/entry.hpp"
+#include "vm/lock.hpp"
 #include "vm/port.hpp"
 #include "vm/translations.hpp"
 
@@ -15,6 +16,12 @@
 namespace vm {
 
 struct TableDescriptor;
+class MemoryObject;
+class IdTable;
+struct AttachmentKey;
+struct MissingPage;
+struct CachedPages;
+class ObjectUser;
 
 /// Where a new mapping goes.
 enum class Placement : std::uint8_t {
@@ -23,6 +30,12 @@ enum class Placement : std::uint8_t {
     fixed,     ///< exactly there; already_mapped if anything is
     replace,   ///< exactly there, over anything
 };
+
+/// In bytes: where nothing is asked for, large mappings start where large entries can.
+constexpr std::uint64_t natural_alignment(PageCount pages, bool huge) {
+    if (pages.value >= level_pages(3)) return level_size(3);
+    return huge || pages.value >= level_pages(2) ? level_size(2) : page_size;
+}
 
 /// Reserved callback ids.
 inline constexpr Id callback_guard{1};
@@ -53,6 +66,21 @@ struct WindowRequest {
     MemoryType type = MemoryType::write_back;
 };
 
+/// A part of a memory object to be mapped.
+struct ObjectRequest {
+    MemoryObject* object = nullptr;
+    std::uint64_t first_page = 0; ///< of the object
+    VirtAddr address{};
+    PageCount pages{};
+    Placement placement = Placement::first_fit;
+    Access access = Access::read();
+    Ceiling ceiling = Ceiling::all();
+    /// What is written is the space's own: a copy. Else all who map it so see it.
+    bool is_private = false;
+    bool noreserve = false; ///< private: copies are not charged until they are made
+    VirtRange arena{};      ///< as in MapRequest
+};
+
 /// What an access wants, as the processor's error code tells it (SDM 4.7).
 struct FaultAccess {
     bool write = false;
@@ -66,6 +94,8 @@ enum class Resolution : std::uint8_t {
     forbidden,  ///< mapped, but not for this access
     no_memory,  ///< uncharged memory, and none left
     over_quota, ///< uncharged memory, and a quota is used up
+    beyond_end, ///< the object that is mapped there has no such page
+    needs_page, ///< its pager has the page: supply it (see `missing_page`), and try again
 };
 
 class AddressSpace {
@@ -95,6 +125,20 @@ public:
     Result<VirtAddr> map(const MapRequest& request);
     /// Maps frames that are not this space's own, present at once.
     Result<VirtAddr> map_window(const WindowRequest& request);
+    /// Maps a part of an object; pages come at the first touch. The part may go beyond the object's
+    /// end. Errors: as map; not_permitted (beyond the ceiling, or shared and beyond what the object
+    /// allows), unsupported (the kernel's own space), limit_reached (too many attachments).
+    Result<VirtAddr> map_object(const ObjectRequest& request);
+    /// After `needs_page`: the object, and the index of the page. None if the map has changed.
+    /// Needs missing_page.hpp.
+    std::optional<MissingPage> missing_page(VirtAddr address) const;
+    /// For fork: `child`, which has no ids, gets those of this space. Before its entries are
+    /// copied. Errors: no_memory, limit_reached.
+    Result<void> share_ids(AddressSpace& child);
+    /// Finds attachments that no entry refers to any more, and gives them up, with their references
+    /// to objects. In this CPU's `running`, without locks.
+    void sweep_ids();
+
     /// Continues the mapping that ends at `address` upwards, or the one that begins there
     /// downwards, by `pages` of the same kind: rights, ceiling, promise. Gives the first address of
     /// the new part. Errors: invalid_argument, not_mapped (no mapping ends, or begins, there),
@@ -107,7 +151,8 @@ public:
     /// Changes rights. Errors: invalid_argument, not_mapped (a hole in the range), not_permitted
     /// (beyond the ceiling), no_memory (charge).
     Result<void> protect(VirtRange range, Access access);
-    /// Drops the pages and keeps the range. Errors: invalid_argument, not_mapped, no_memory.
+    /// Drops the pages and keeps the range: memory is zeros again, and an object's pages are read
+    /// from it again. Errors: invalid_argument, not_mapped, no_memory.
     Result<void> discard(VirtRange range);
     /// Gives every lazy page of the range its own zeroed frame of 4 KiB, whatever the access says.
     /// Errors: as protect. What it made before an error stays.
@@ -159,6 +204,9 @@ public:
     Translations& translations() const { return translations_; }
     Account& account() { return account_; }
     const Account& account() const { return account_; }
+    /// What the ids in its entries stand for; null as long as there were none. Looked into without
+    /// a lock by a CPU in `translations().running`, until its next wait.
+    const IdTable* ids() const { return ids_.load(std::memory_order_acquire); }
 
     /// For `free`, `ps` and tests: summed up from the tables' descriptors, so that no count is kept
     /// that all CPUs would write. Exact while nobody changes the space. The caller is in
@@ -173,6 +221,9 @@ public:
 
 private:
     friend class Transaction;
+    friend class IdTable;
+    friend class ObjectUser;
+    friend class MemoryObject;
     friend const char* validate(const AddressSpace& space, bool exact);
     friend void settle_promises(const AddressSpace& space);
 
@@ -214,6 +265,39 @@ private:
     };
     /// Makes one page's frame as the touch needs it.
     Resolution resolve_page(VirtAddr page, FaultAccess access, Touch touch, Located& refused);
+    /// The same for a page that an object has, or a private copy of it. Takes no lock before it has
+    /// the page.
+    Resolution resolve_object(VirtAddr page, FaultAccess access, Touch touch, Located& refused);
+    /// A write to a present page of an object: a private mapping gets a copy, and a shared one the
+    /// right to write back.
+    Resolution write_object_page(VirtAddr page, Touch touch, Located& refused);
+    /// The id of an attachment that is there already, or is made. The caller puts entries with it
+    /// into the map while it counts in `attaching_`. Errors: no_memory, limit_reached.
+    Result<Id> attach(MemoryObject& object, const AttachmentKey& key);
+    Result<void> place_object(const ObjectRequest& request, VirtAddr at);
+    /// `discard` where pages of objects are in the range.
+    Result<void> discard_objects(VirtRange range);
+    /// What stands for the page of an object, or for its private copy, once it is not present.
+    Entry without_object_page(Entry entry, VirtAddr address);
+    void sweep_locked(IdTable& table);
+    /// It ends: nobody finds it by an object any more.
+    void leave_objects();
+    /// From ending, for a while. The caller found it in its id table, under that one's lock.
+    void keep() { kept_.fetch_add(1); }
+    void let_go() { kept_.fetch_sub(1); }
+
+    // For changes of an object. Called with no lock held, while the space is kept.
+    /// Whether entries hold such pages; whether some of these may be written, or were.
+    bool maps_any(const CachedPages& pages) const;
+    bool writes_any(const CachedPages& pages) const;
+    /// Takes them out: an access asks for them again.
+    void drop_cached(const CachedPages& pages);
+    /// Notes which were written, and has the next write to each fault.
+    void protect_cached(const CachedPages& pages);
+    /// Changes page tables that hold some, one at a time: change(Transaction&).
+    template <typename Change>
+    void for_page_tables(const CachedPages& pages, Change change);
+    void drop_ids(IdTable* table);
     /// Gives the huge memory around a page a zeroed block. False if there is none, or none wanted
     /// any more.
     bool resolve_block(VirtAddr page);
@@ -223,6 +307,14 @@ private:
     Plain<bool> kernel_ = false;
     VirtRange range_{};
     Account account_{};
+    SpinLock<Rank::ids> ids_lock_; ///< for changes of `ids_`, and of the table
+    Atomic<IdTable*> ids_{nullptr};
+    /// Who has an id, and is about to put entries with it into the map.
+    Atomic<std::uint32_t> attaching_{0};
+    Atomic<std::uint32_t> kept_{0};
+    Atomic<bool> being_made_{false};           ///< a child, for changes of objects: they wait
+    Plain<AddressSpace*> next_user_ = nullptr; ///< of the same id table, under its lock
+    Plain<AddressSpace*> previous_user_ = nullptr;
     mutable Translations translations_;
 };
 

@@ -209,13 +209,15 @@ void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry no
         if (now.has_page_of(old)) {
             slot.restate(old, now);
         } else {
-            slot.exchange(now);
+            old = slot.exchange(now);
         }
         if (!now.present() || now.frame() != old.frame() || !now.allows_all_of(old))
             obligations_.owe(where.range);
     } else {
         slot.store(now);
     }
+    if (old.is_not_plain()) [[unlikely]]
+        drop_object_page(old, now, where);
     const PhysAddr before = private_frame(old, where.level);
     const PhysAddr after = private_frame(now, where.level);
     if (before != after) {
@@ -233,6 +235,17 @@ void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry no
     }
     table.descriptor->count(index, old, now);
     freed_ = freed_ || now.empty();
+}
+
+void Transaction::drop_object_page(Entry old, Entry now, const Spot& where) {
+    if (!old.has_page() || !old.is_object_page()) return;
+    note_written(old);
+    const PhysAddr frame = held_frame(old, where.level);
+    if (frame == held_frame(now, where.level)) return;
+    // Who looks without a lock at which page an entry has reads the frame's record: it stays what
+    // it is until that CPU has let go.
+    if (old.is_parked()) obligations_.owe(where.range);
+    if (old.is_counted()) drop_shared(frame);
 }
 
 void Transaction::put_many(const TableRef& table, unsigned index, Entry old, Entry now,

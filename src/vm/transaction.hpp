@@ -193,6 +193,26 @@ public:
         applied_ = true;
     }
 
+    /// Whether other spaces may have the page table in which the range lies.
+    bool in_shared_table() const {
+        return top_.descriptor->references.load(std::memory_order_acquire) != 1;
+    }
+    /// Takes the processor's right to write from pages for which wanted(Entry, VirtAddr) holds, of
+    /// a page table and shared, and notes in their frames' records which were written. Instead of
+    /// `apply`.
+    template <typename Wanted>
+    void take_writes(Wanted wanted) {
+        for (VirtAddr at = range_.start; at < range_.end; at = at + page_size) {
+            Slot& slot = top_.slots[top_.index_of(at)];
+            const Entry entry = slot.load();
+            if (!entry.present() || entry.is_cow() || !wanted(entry, at)) continue;
+            const Entry last = slot.take_writes();
+            if (last.dirty()) frame_record(last.frame()).written.store(true);
+            if (last.dirty() || last.hardware_writable()) obligations_.owe({at, at + page_size});
+        }
+        applied_ = true;
+    }
+
     /// Puts what an idle table holds in its parent's entry, if the range is all that an idle table
     /// maps. Instead of `apply`.
     bool fold();
@@ -274,6 +294,8 @@ private:
     /// without a lock and waits for one of theirs starts again.
     static void retire(const TableRef& table);
     void put(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
+    /// After an object's page left an entry: its reference is dropped after the flush.
+    void drop_object_page(Entry old, Entry now, const Spot& where);
     /// Replaces the entries of a spot, which are alike: `now` is what the first becomes.
     void put_all(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);
     void put_many(const TableRef& table, unsigned index, Entry old, Entry now, const Spot& where);

@@ -2,6 +2,7 @@
 // The whole structure read again, against what is kept beside it.
 #include "vm/validate.hpp"
 
+#include "vm/ids.hpp"
 #include "vm/search.hpp"
 #include "vm/transaction.hpp"
 
@@ -58,6 +59,25 @@ void examine_idleness(const TableRef& table, Truth& truth, bool shared) {
     if (differing != table.descriptor->differing) truth.problem = "differing slots are miscounted";
 }
 
+/// What is wrong with an entry about an object's page.
+const char* examine_object(Entry entry, Level level, VirtAddr start, const IdTable* ids) {
+    const EntryKind kind = entry.kind(level);
+    if (kind == EntryKind::file || kind == EntryKind::shared) {
+        if (ids == nullptr || ids->at(entry.id()).object == nullptr)
+            return "an entry's id stands for nothing";
+        return nullptr;
+    }
+    if (!entry.has_page() || !entry.is_object_page()) return nullptr;
+    const PhysAddr frame = page_frame(entry);
+    const Frame& record = frame_record(frame);
+    if (entry.is_counted() != (record.kind == FrameKind::cache))
+        return "an entry counts a frame that is no object's, or the reverse";
+    if (record.references.load() == 0) return "an object's page has no reference";
+    if (ids == nullptr || !ids->find(AttachmentKey::of_page(entry, start, frame)))
+        return "an object's page belongs to no attachment";
+    return nullptr;
+}
+
 /// What `table` promises of the table below `slot`, against what is free there.
 const char* compare_slot(const TableRef& table, unsigned slot, const FreeRuns& runs, bool exact) {
     const Summary& summary = *table.descriptor->summary;
@@ -92,8 +112,8 @@ bool covers_promise(const TableRef& table, unsigned slot, const TableRef& child,
 /// Slots of `table` that lie outside of `range` belong to somebody else: the kernel's half in a
 /// user root, what boot made in the kernel's.
 /// `shared`: the entry that leads here says that other spaces may have the table.
-FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, Truth& truth,
-                 bool shared = false) {
+FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, const IdTable* ids,
+                 Truth& truth, bool shared = false) {
     const TableDescriptor& descriptor = *table.descriptor;
     ++truth.tables;
     truth.table_charge += table_charge(table.level);
@@ -120,7 +140,8 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
         if (marked != entry.empty()) truth.problem = "the hole bitmap is wrong";
         if (entry.is_table(table.level)) {
             const TableRef child = table.below(entry, index);
-            const FreeRuns below = examine(child, range, false, exact, truth, entry.is_narrowed());
+            const FreeRuns below =
+                examine(child, range, false, exact, ids, truth, entry.is_narrowed());
             runs.append(below);
             if (const char* problem = compare_slot(table, index, below, exact))
                 truth.problem = problem;
@@ -128,6 +149,9 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, T
                 truth.problem = "a table promises less than one below it";
         } else {
             charge += charge_of(entry, table.level);
+            if (entry.is_not_plain())
+                if (const char* problem = examine_object(entry, table.level, start, ids))
+                    truth.problem = problem;
             if (const PhysAddr frame = private_frame(entry, table.level); frame.value != 0) {
                 frames += pages;
                 if (!shared && !entry.is_cow() && has_users(frame))
@@ -182,7 +206,7 @@ const char* validate(const AddressSpace& space, bool exact) {
             return problem;
     }
     examine(table_at(space.root_, space.levels_, space.top_base()), space.range_, true, exact,
-            truth);
+            space.ids(), truth);
     if (truth.problem != nullptr) return truth.problem;
     const AddressSpace::Counts counts = space.counts();
     if (truth.anonymous != counts.anonymous) return "the count of private frames is wrong";

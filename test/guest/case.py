@@ -68,8 +68,8 @@ def user_session(name, **options):
 CONTRACTS = (r"(?m)^ktest: (\d\d+) passed, 0 failed$", r"(?m)^ktest: NX: data is not executed ok$")
 
 SUITES = ("runtime", "calls", "pointers", "handles", "memory", "placement", "protection", "maps",
-          "threads", "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf", "limits",
-          "fork", "faults", "processors", "upcalls", "upcall-threads", "stress")
+          "objects", "threads", "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf",
+          "limits", "fork", "faults", "processors", "upcalls", "upcall-threads", "stress")
 
 
 def selftest_of(suites, total=r"\d\d+"):

@@ -74,10 +74,23 @@ inline Result<abi::Run> nearest(abi::Handle process, std::uint64_t address,
     TRY(checked_void(system_call<Call::nearest>(process, address, direction, &run)));
     return run;
 }
-/// Maps a memory object, whole when `bytes` is 0.
+/// Maps a memory object from `offset` on, to its end when `bytes` is 0. `flags`: abi::MapFlag.
 inline Result<std::uint64_t> map_object(abi::Handle object, std::uint64_t address,
-                                        std::uint64_t bytes, std::uint32_t access) {
-    return checked(system_call<Call::map_object>(object, address, bytes, access));
+                                        std::uint64_t bytes, std::uint32_t access,
+                                        std::uint32_t flags = 0, std::uint64_t offset = 0) {
+    return checked(system_call<Call::map_object>(object, address, bytes, access, flags, offset));
+}
+/// Makes memory that can be mapped by whoever has a handle to it.
+inline Result<abi::Handle> memory_create(std::uint64_t bytes) {
+    return checked(system_call<Call::object_create>(abi::ObjectKind::memory, bytes));
+}
+inline Result<void> object_resize(abi::Handle object, std::uint64_t bytes) {
+    return checked_void(system_call<Call::object_resize>(object, bytes));
+}
+inline Result<abi::ObjectInfo> object_info(abi::Handle object) {
+    abi::ObjectInfo info{};
+    TRY(checked(system_call<Call::object_info>(object, &info, sizeof info)));
+    return info;
 }
 inline Result<abi::MemoryInfo> memory_info() {
     abi::MachineInfo info{};
@@ -170,7 +183,7 @@ inline Result<abi::Handle> handle_duplicate(abi::Handle handle, std::uint32_t ri
     return checked(system_call<Call::handle_duplicate>(handle, rights));
 }
 inline Result<abi::Handle> endpoint_create() {
-    return checked(system_call<Call::object_create>(abi::ObjectKind::endpoint));
+    return checked(system_call<Call::object_create>(abi::ObjectKind::endpoint, 0));
 }
 /// Sends a message, whole where it is more than the words that travel in registers; what comes back
 /// replaces it.
@@ -217,7 +230,7 @@ inline Result<void> reply(const abi::Message& message, abi::Handle call = abi::r
     return reply_receive(abi::no_handle, answer);
 }
 inline Result<abi::Handle> notification_create() {
-    return checked(system_call<Call::object_create>(abi::ObjectKind::notification));
+    return checked(system_call<Call::object_create>(abi::ObjectKind::notification, 0));
 }
 inline Result<void> signal(abi::Handle notification, std::uint64_t bits) {
     return checked_void(system_call<Call::signal>(notification, bits));

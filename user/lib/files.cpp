@@ -33,9 +33,8 @@ std::uint64_t hash_of(std::string_view path) {
 /// The archive's memory.
 Result<lib::Bytes> map_archive() {
     const std::uint64_t address = TRY(map_object(handles.archive, 0, 0, abi::access_read));
-    // Its length is that of the run of pages which it makes.
-    const abi::Run run = TRY(nearest(abi::no_handle, address, abi::Direction::up));
-    return lib::Bytes{reinterpret_cast<const std::byte*>(address), run.end - address};
+    const abi::ObjectInfo info = TRY(object_info(handles.archive));
+    return lib::Bytes{reinterpret_cast<const std::byte*>(address), info.bytes};
 }
 
 Result<void> read_members(Vector<Member>& list) {

@@ -81,13 +81,22 @@ inline std::int64_t system_call(Arguments... arguments) {
                      : "=a"(result)
                      : "a"(number), "D"(words[0]), "S"(words[1]), "d"(words[2]), "r"(r10)
                      : "rcx", "r11", "memory");
-    } else {
-        static_assert(count == 5, "give this count of arguments its own registers");
+    } else if constexpr (count == 5) {
         register std::uint64_t r10 asm("r10") = words[3];
         register std::uint64_t r8 asm("r8") = words[4];
         asm volatile("syscall"
                      : "=a"(result)
                      : "a"(number), "D"(words[0]), "S"(words[1]), "d"(words[2]), "r"(r10), "r"(r8)
+                     : "rcx", "r11", "memory");
+    } else {
+        static_assert(count == 6, "give this count of arguments its own registers");
+        register std::uint64_t r10 asm("r10") = words[3];
+        register std::uint64_t r8 asm("r8") = words[4];
+        register std::uint64_t r9 asm("r9") = words[5];
+        asm volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(words[0]), "S"(words[1]), "d"(words[2]), "r"(r10), "r"(r8),
+                       "r"(r9)
                      : "rcx", "r11", "memory");
     }
     return result;

@@ -37,7 +37,12 @@ const char* state_name(abi::State state) {
 
 void write_what(const abi::Run& run, lib::TextWriter& text) {
     switch (run.origin) {
-    case abi::Origin::anonymous: text.append("anonymous"); return;
+    case abi::Origin::anonymous:
+        if (run.state == abi::State::shared)
+            text.format("memory{}+{:x}", run.id, run.offset);
+        else
+            text.append("anonymous");
+        return;
     case abi::Origin::file: text.format("file{}+{:x}", run.id, run.offset); return;
     case abi::Origin::window: text.format("window+{:x}", run.offset); return;
     case abi::Origin::callback: text.append(run.access == 0 ? "guard" : "callback"); return;

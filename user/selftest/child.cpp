@@ -112,6 +112,16 @@ int child_echo(Arguments) {
     }
 }
 
+/// Maps a given memory of two pages, and writes one more than what the first says into the second.
+int child_memory(Arguments) {
+    const auto at =
+        user::map_object(user::extra_handle(0), 0, 0, abi::access_read | abi::access_write);
+    if (!at) return 1;
+    auto* const words = reinterpret_cast<volatile std::uint64_t*>(*at);
+    words[page_size / sizeof *words] = words[2] + 1;
+    return 0;
+}
+
 /// Sets bits in a given notification.
 int child_signal(Arguments words) {
     const auto bits = static_cast<std::uint64_t>(number_of(words[0]));
@@ -274,6 +284,7 @@ constexpr Role roles[] = {
     {"receive-and-end", 0, child_receive_and_end},
     {"echo", 0, child_echo},
     {"signal", 1, child_signal},
+    {"memory", 0, child_memory},
     {"write-protected", 0, child_write_protected},
     {"read-none", 0, child_read_none},
     {"read-guard", 0, child_read_guard},

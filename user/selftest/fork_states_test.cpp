@@ -166,20 +166,24 @@ void windows_stay_their_owners() {
     const auto archive = user::handles.archive;
     const std::uint64_t window = REQUIRE(user::map_object(archive, far_away, 0, abi::access_read));
     EXPECT_EQUAL(window, far_away);
-    const Runs before = REQUIRE(Runs::look());
-    EXPECT_EQUAL(before.count, 1);
-    EXPECT(before.runs[0].state == State::shared);
-    const std::uint64_t bytes = before.runs[0].end - before.runs[0].start;
+    const Runs untouched = REQUIRE(Runs::look());
+    EXPECT_EQUAL(untouched.count, 1);
+    EXPECT(untouched.runs[0].state == State::file);
+    const std::uint64_t bytes = untouched.runs[0].end - untouched.runs[0].start;
     std::uint64_t sum = 0;
     const auto sum_up = [&] {
         std::uint64_t words = 0;
         for (std::uint64_t at = 0; at < bytes; at += page_size) words += word_at(window + at);
         return words;
     };
+    in_copy([&] { expect_same(REQUIRE(Runs::look()), untouched); });
     sum = sum_up();
+    const Runs before = REQUIRE(Runs::look());
+    EXPECT_EQUAL(before.count, 1);
+    EXPECT(before.runs[0].state == State::shared);
     for (int i = 0; i < 3; ++i) {
         in_copy([&] {
-            expect_same(REQUIRE(Runs::look()), before); // the frames' addresses, too
+            expect_same(REQUIRE(Runs::look()), before); // the object, and where in it, too
             EXPECT_EQUAL(sum_up(), sum);
             EXPECT(!can_write(window));
             EXPECT_ERROR(user::protect(window, page_size, read_write), Error::not_permitted);

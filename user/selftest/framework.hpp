@@ -83,6 +83,7 @@ extern const Suite placement_suite;
 extern const Suite protection_suite;
 extern const Suite maps_suite;
 extern const Suite huge_suite;
+extern const Suite objects_suite;
 extern const Suite faults_suite;
 extern const Suite upcalls_suite;
 extern const Suite upcall_threads_suite;

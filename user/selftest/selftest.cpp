@@ -19,6 +19,7 @@ constexpr const selftest::Suite* suites[] = {
     &selftest::protection_suite,
     &selftest::maps_suite,
     &selftest::huge_suite,
+    &selftest::objects_suite,
     &selftest::threads_suite,
     &selftest::registers_suite,
     &selftest::ipc_suite,

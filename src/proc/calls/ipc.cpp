@@ -3,6 +3,7 @@
 #include "proc/calls/calls.hpp"
 #include "proc/notification.hpp"
 #include "proc/process.hpp"
+#include "proc/resources.hpp"
 #include "proc/short_path.hpp"
 #include "proc/user_memory.hpp"
 
@@ -174,9 +175,13 @@ Result<void> reply_only(Thread& self, abi::Handle kept) {
 
 } // namespace
 
-Answer object_create(std::uint64_t kind) {
+Answer object_create(std::uint64_t kind, std::uint64_t bytes) {
     Process& process = current_process();
     switch (static_cast<abi::ObjectKind>(kind)) {
+    case abi::ObjectKind::memory: {
+        const auto memory = TRY(MemoryObject::create(bytes, process.limits().memory));
+        return process.handles().insert(Grant(*memory, abi::right_all));
+    }
     case abi::ObjectKind::endpoint: {
         const Ref<Endpoint> endpoint = TRY(Endpoint::create(process));
         return process.handles().insert(Grant(*endpoint, abi::right_all));

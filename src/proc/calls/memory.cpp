@@ -143,22 +143,59 @@ Answer nearest(std::uint64_t process, std::uint64_t address, std::uint64_t direc
     return copy_out(run, *found);
 }
 
+namespace {
+
+/// A memory object that may be looked at, with the rights to it.
+Result<Grant> memory_grant(Process& own, std::uint64_t handle) {
+    Grant grant = TRY(own.handles().grant(handle, 0));
+    if (grant.object()->kind() != ObjectKind::memory) return Error::bad_handle;
+    if ((grant.rights() & abi::right_inspect) == 0) return Error::not_permitted;
+    return grant;
+}
+
+} // namespace
+
 Answer map_object(std::uint64_t object, std::uint64_t address, std::uint64_t bytes,
-                  std::uint64_t access) {
+                  std::uint64_t access, std::uint64_t flags, std::uint64_t offset) {
+    constexpr std::uint64_t exact = abi::map_fixed | abi::map_replace;
+    constexpr std::uint64_t known = exact | abi::map_noreserve | abi::map_private;
+    if ((flags & ~known) != 0 || offset % page_size != 0) return Error::invalid_argument;
     Process& own = current_process();
-    const auto memory = TRY(own.handles().find<MemoryObject>(object, abi::right_inspect));
-    if (access != abi::access_read) return Error::not_permitted;
-    PageCount pages = memory->pages();
-    if (bytes != 0) {
-        const PageCount wanted = TRY(pages_of(bytes));
-        if (wanted > pages) return Error::too_large;
-        pages = wanted;
-    }
-    return address_of(own.space().map_window({.frames = memory->start(),
-                                              .address = VirtAddr{address},
-                                              .pages = pages,
-                                              .placement = vm::Placement::first_fit,
-                                              .access = vm::Access::read()}));
+    const Grant grant = TRY(memory_grant(own, object));
+    const auto& memory = static_cast<const MemoryObject&>(*grant.object());
+    const std::uint64_t end = memory.memory().pages().bytes();
+    if (offset >= end) return Error::too_large;
+    const PageCount pages = TRY(pages_of(bytes != 0 ? bytes : end - offset));
+    if (pages.bytes() > end - offset) return Error::too_large;
+    const bool is_private = (flags & abi::map_private) != 0;
+    return address_of(own.space().map_object(
+        {.object = &memory.memory(),
+         .first_page = offset >> page_bits,
+         .address = VirtAddr{address},
+         .pages = pages,
+         .placement = (flags & exact) == 0              ? vm::Placement::first_fit
+                      : (flags & abi::map_replace) != 0 ? vm::Placement::replace
+                                                        : vm::Placement::fixed,
+         .access = TRY(vm::Access::make(access)),
+         .ceiling = is_private ? vm::Ceiling::all() : memory.most(grant.rights()),
+         .is_private = is_private,
+         .noreserve = (flags & abi::map_noreserve) != 0}));
+}
+
+Answer object_info(std::uint64_t object, std::uint64_t address, std::uint64_t bytes) {
+    const Grant grant = TRY(memory_grant(current_process(), object));
+    const auto& memory = static_cast<const MemoryObject&>(*grant.object());
+    const abi::ObjectInfo info{.number = memory.memory().number(),
+                               .bytes = memory.bytes(),
+                               .resident = memory.memory().resident().value,
+                               .access = memory.most(grant.rights()).bits()};
+    return copy_out_versioned(address, bytes, info);
+}
+
+Answer object_resize(std::uint64_t object, std::uint64_t bytes) {
+    const auto memory =
+        TRY(current_process().handles().find<MemoryObject>(object, abi::right_control));
+    return memory->resize(TRY(pages_of(bytes)));
 }
 
 } // namespace proc::calls

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// The resident pages of an object, by index.
+#include "vm/ids.hpp"
+
+namespace vm {
+
+namespace {
+
+/// Index of the entry for a page in a table at `level`.
+constexpr unsigned slot_index(std::uint64_t page, Level level) {
+    return static_cast<unsigned>(page >> (level_bits * (level - 1))) % table_entries;
+}
+
+Slot& slot_at(Entry table, std::uint64_t page, Level level) {
+    return static_cast<Slot*>(direct(table.frame()))[slot_index(page, level)];
+}
+
+/// How the cache's tables refer to a page. Nothing walks them but this file.
+Entry resident_page(PhysAddr frame) { return Entry::leaf(frame, Access::read(), 1, {}); }
+
+} // namespace
+
+Slot* MemoryObject::find(std::uint64_t index) const {
+    Entry entry = root_;
+    for (Level level = level_; entry.present(); --level) {
+        Slot& slot = slot_at(entry, index, level);
+        if (level == 1) return &slot;
+        entry = slot.load();
+    }
+    return nullptr;
+}
+
+Result<PhysAddr> MemoryObject::make_level() {
+    const bool charged = source_ == Source::zeros; // with the whole of it
+    if (!charged) TRY(account_.charge({1}));
+    const auto frame = allocate_frame(FrameKind::table);
+    if (!frame) {
+        if (!charged) account_.release({1});
+        return frame.error();
+    }
+    if (!charged) charged_ += 1;
+    auto* const slots = static_cast<Slot*>(direct(*frame));
+    for (unsigned index = 0; index < table_entries; ++index) slots[index].store(Entry::uncached());
+    return *frame;
+}
+
+Result<Slot*> MemoryObject::make_slot(std::uint64_t index) {
+    Entry entry = root_;
+    if (!entry.present()) root_ = entry = Entry::table(TRY(make_level()), false);
+    for (Level level = level_;; --level) {
+        Slot& slot = slot_at(entry, index, level);
+        if (level == 1) return &slot;
+        entry = slot.load();
+        if (entry.present()) continue;
+        entry = Entry::table(TRY(make_level()), false);
+        slot.store(entry);
+    }
+}
+
+void MemoryObject::put(Slot& slot, std::uint64_t index, PhysAddr frame) {
+    Frame& record = frame_record(frame);
+    record.object = number_;
+    record.index = index;
+    record.written.store(false, std::memory_order_relaxed);
+    slot.store(resident_page(frame));
+    resident_ += 1;
+}
+
+void MemoryObject::add(Attachment& attachment) {
+    const Guard guard(lock_);
+    attachment.next_of_object = attachments_;
+    attachment.previous_of_object = nullptr;
+    if (attachments_ != nullptr) attachments_->previous_of_object = &attachment;
+    attachments_ = &attachment;
+}
+
+void MemoryObject::remove(Attachment& attachment) {
+    const Guard guard(lock_);
+    Attachment* const next = attachment.next_of_object;
+    Attachment* const previous = attachment.previous_of_object;
+    if (previous != nullptr)
+        previous->next_of_object = next;
+    else
+        attachments_ = next;
+    if (next != nullptr) next->previous_of_object = previous;
+}
+
+MemoryObject::Held MemoryObject::hold(std::uint64_t index) {
+    const auto held = [](PhysAddr frame) {
+        frame_record(frame).references.fetch_add(1, std::memory_order_relaxed);
+        return Held{PageState::held, frame};
+    };
+    const Guard guard(lock_);
+    if (index >= pages_) return {PageState::beyond_end};
+    if (!gives(index)) return {PageState::leaving};
+    if (const Slot* const slot = find(index); slot != nullptr && slot->load().present())
+        return held(slot->load().frame());
+    if (source_ != Source::zeros) return {PageState::missing};
+    // Under the lock: what is charged is one page here, not one in the hand of each who wants it.
+    const auto slot = make_slot(index);
+    FreshFrames fresh(0);
+    if (!slot || !fresh.allocate_zeros(FrameKind::cache)) return {PageState::no_memory};
+    put(**slot, index, fresh.first());
+    fresh.install();
+    return held((*slot)->load().frame());
+}
+
+Result<void> MemoryObject::supply(std::uint64_t index, FreshFrames& page) {
+    if (source_ != Source::pager) return Error::unsupported;
+    TRY(account_.charge({1}));
+    const auto supplied = [&]() -> Result<void> {
+        const Guard guard(lock_);
+        if (index >= pages_) return Error::invalid_argument;
+        if (!gives(index)) return Error::already_mapped; // it leaves only now
+        Slot* const slot = TRY(make_slot(index));
+        if (slot->load().present()) return Error::already_mapped;
+        require(frame_record(page.first()).is_single(FrameKind::cache), "a page of another kind");
+        put(*slot, index, page.first());
+        charged_ += 1;
+        page.install();
+        return {};
+    }();
+    if (!supplied) account_.release({1});
+    return supplied;
+}
+
+} // namespace vm
