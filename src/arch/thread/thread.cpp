@@ -207,7 +207,7 @@ void prepare_forked_thread(ThreadState& state, const ThreadState& running) {
     frame->rsp = saved.rsp;
     state.runtime = running.runtime;
     if (this_cpu().fsgsbase) save_bases(state); // else nobody has any
-    reset_vector_state(state.vector_state); // XSAVEOPT leaves out what is as at the start
+    reset_vector_state(state.vector_state);     // XSAVEOPT leaves out what is as at the start
     save_vector_state(state.vector_state);
 }
 
