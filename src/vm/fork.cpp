@@ -130,6 +130,7 @@ Result<void> Transaction::copy_page_table(const TableRef& child, const TableRef&
     if (table.live <= few_entries) {
         TableDescriptor* const made = TRY(copy.make_table(1));
         copy_pages(child, *made);
+        made->longest.reset(table.longest.pages()); // no more than was promised above before
         copy.charge += table.charge;
         Copy::put(to, index, Entry::table(made->frame, true));
         obligations_.owe(span);
@@ -155,6 +156,7 @@ Result<void> Transaction::copy_shared(const TableRef& child, const TableRef& to,
     }
     TableDescriptor* const made = TRY(copy.make_table(1));
     copy_pages(child, *made); // nobody can write its pages: no flush
+    made->longest.reset(table.longest.pages());
     copy.charge += table.charge;
     Copy::put(to, index, Entry::table(made->frame, true));
     return {};

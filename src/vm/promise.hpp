@@ -108,9 +108,11 @@ public:
         for (Atomic<std::uint64_t>& word : words_)
             word.store(slots_mask, std::memory_order_relaxed);
     }
+    /// The other's marks come along: they disturb nobody.
     void assign(const PromisedSlots& other) {
+#pragma GCC unroll 16
         for (unsigned at = 0; at < word_count; ++at)
-            words_[at].store(other.words_[at].load(std::memory_order_relaxed) & slots_mask,
+            words_[at].store(other.words_[at].load(std::memory_order_relaxed),
                              std::memory_order_relaxed);
     }
 

@@ -62,6 +62,8 @@ Result<void> Transaction::make_own(const TableRef& directory, unsigned index) {
         return {};
     }
     copy_pages(shared, *made);
+    // What the shared one promises may be more than is promised above it by now.
+    made->longest.reset(longest_empty(*made));
     directory.slots[index].exchange(Entry::table(made->frame, !space_.kernel_));
     shared.descriptor->lock.unlock();
     obligations_.owe_tables({shared.base, shared.base + level_size(directory.level)});
@@ -102,8 +104,6 @@ void Transaction::copy_pages(const TableRef& from, TableDescriptor& to) {
     to.unpromised = original.unpromised;
     to.base = original.base;
     to.differing = original.differing;
-    // What the original promises may be more than is promised above it, which is for less.
-    to.longest.reset(longest_empty(to));
 }
 
 } // namespace vm

@@ -184,7 +184,7 @@ public:
         }
         if (charge != 0) [[unlikely]] {
             descriptor.charge += 1;
-            descriptor.unpromised = true;
+            descriptor.unpromised |= now.intent().noreserve;
         }
         if (descriptor.idle) [[unlikely]]
             note_idle(top_, now);
