@@ -41,8 +41,8 @@ public:
     Entry narrow() { return Entry{word_.fetch_and(~Entry::bit_write, std::memory_order_acq_rel)}; }
     /// The same, and the dirty bit goes with it.
     Entry take_writes() {
-        return Entry{word_.fetch_and(~(Entry::bit_write | Entry::bit_dirty),
-                                     std::memory_order_acq_rel)};
+        return Entry{
+            word_.fetch_and(~(Entry::bit_write | Entry::bit_dirty), std::memory_order_acq_rel)};
     }
     /// Lets the processor write a frame that is this page's own.
     void widen() { word_.fetch_or(Entry::bit_write, std::memory_order_acq_rel); }
