@@ -87,12 +87,16 @@ void Transaction::copy_pages(const TableRef& from, TableDescriptor& to) {
         for (std::uint64_t left = ~original.free_word(word); left != 0; left &= left - 1) {
             const unsigned index = word * 64 + static_cast<unsigned>(std::countr_zero(left));
             Entry entry = from.slots[index].load();
-            if (const PhysAddr frame = held_frame(entry, 1); frame.value != 0) {
+            if (entry.is_sole_page()) [[likely]] {
+                frame_record(entry.frame()).references.fetch_add(1, std::memory_order_relaxed);
+                from.slots[index].add_users();
+                entry = entry.with_users();
+            } else if (const PhysAddr frame = held_frame(entry, 1); frame.value != 0) {
                 frame_record(frame).references.fetch_add(1, std::memory_order_relaxed);
                 // An object's page stays what it is, shared by all or copied when it is written.
                 if (!entry.is_cow() && !entry.is_shared()) {
-                    from.slots[index].restate(entry, entry.with_users());
                     entry = entry.with_users();
+                    from.slots[index].store(entry); // parked: the processor notes nothing here
                 }
             }
             slots[index].store(entry);

@@ -46,6 +46,11 @@ public:
     }
     /// Lets the processor write a frame that is this page's own.
     void widen() { word_.fetch_or(Entry::bit_write, std::memory_order_acq_rel); }
+    /// Entry::with_users of a present page.
+    void add_users() {
+        narrow();
+        word_.fetch_or(Entry::bit_cow, std::memory_order_acq_rel);
+    }
     /// Takes rights away, and gives rights, of a page that stays: accessed and dirty bits as well.
     void narrow(RightsChange change) { word_.fetch_and(~change.gone_, std::memory_order_acq_rel); }
     void widen(RightsChange change) { word_.fetch_or(change.come_, std::memory_order_acq_rel); }
