@@ -57,6 +57,10 @@ Result<void> CommitPool::hold(Account& account, std::uint64_t pages, Backing bac
     return {};
 }
 
+void CommitPool::lower(Quota* quota, std::uint64_t pages) {
+    for (; quota != nullptr; quota = quota->parent_) quota->held_ -= pages;
+}
+
 void CommitPool::leave(Account& account, std::uint64_t pages) {
     require(pages <= account.held_, "more was released than charged");
     account.held_ -= pages;
@@ -64,15 +68,13 @@ void CommitPool::leave(Account& account, std::uint64_t pages) {
 
 void CommitPool::give_back_left(const Account& account, std::uint64_t pages) {
     held_ -= pages;
-    for (Quota* quota = account.quota_; quota != nullptr; quota = quota->parent_)
-        quota->held_ -= pages;
+    lower(account.quota_, pages);
 }
 
 void CommitPool::give_back(Account& account, std::uint64_t pages, Backing backing) {
     leave(account, pages);
     if (backing == Backing::fresh) held_ -= pages;
-    for (Quota* quota = account.quota_; quota != nullptr; quota = quota->parent_)
-        quota->held_ -= pages;
+    lower(account.quota_, pages);
 }
 
 Result<void> CommitPool::hold_record(Quota* quota) {
@@ -82,9 +84,7 @@ Result<void> CommitPool::hold_record(Quota* quota) {
     return {};
 }
 
-void CommitPool::give_record_back(Quota* quota) {
-    for (; quota != nullptr; quota = quota->parent_) --quota->held_;
-}
+void CommitPool::give_record_back(Quota* quota) { lower(quota, 1); }
 
 void CommitPool::empty(Atomic<std::uint64_t>& purse) {
     const std::uint64_t word = purse.exchange(0, std::memory_order_relaxed);

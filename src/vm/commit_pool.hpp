@@ -50,6 +50,8 @@ private:
         return pages <= limit && held <= limit - pages;
     }
     static Result<void> check(const Quota* quota, std::uint64_t pages);
+    /// Takes so much from what a quota and all above it hold.
+    static void lower(Quota* quota, std::uint64_t pages);
 
     Plain<std::uint64_t> limit_ = ~0ULL;
     Plain<std::uint64_t> held_ = 0; ///< fresh pages charged in all, credit included

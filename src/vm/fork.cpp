@@ -43,6 +43,20 @@ struct Transaction::Copy {
         put(to, index, narrowed);
         return narrowed;
     }
+    /// Gives the copy a page table of its own, with the same pages as another one, `from`.
+    Result<void> copy_at_once(const TableRef& from, const TableRef& to, unsigned index) {
+        TableDescriptor* const made = TRY(make_table(1));
+        copy_pages(from, *made);
+        made->longest.reset(from.descriptor->longest.pages()); // no more than was promised above
+        charge += from.descriptor->charge;
+        put(to, index, Entry::table(made->frame, true));
+        return {};
+    }
+    /// Lets it say what an entry says that holds nothing of its own.
+    void repeat(const TableRef& to, unsigned index, Entry entry) {
+        charge += charge_of(entry, to.level);
+        if (!entry.empty()) put(to, index, entry);
+    }
     static void put(const TableRef& to, unsigned index, Entry entry) {
         to.slots[index].store(entry);
         to.descriptor->count(index, Entry::absent(), entry);
@@ -72,8 +86,7 @@ Result<void> Transaction::copy_table(const TableRef& from, const TableRef& to, C
             if (entry.is_table(from.level) || private_frame(entry, from.level).value != 0) {
                 TRY(copy_below(from, to, index, copy));
             } else {
-                copy.charge += charge_of(entry, from.level);
-                Copy::put(to, index, entry);
+                copy.repeat(to, index, entry);
             }
         }
     }
@@ -92,9 +105,7 @@ Result<void> Transaction::copy_below(const TableRef& from, const TableRef& to, u
     const TableRef child = from.below(entry, index);
     if (child.level == 1) return copy_page_table(child, from, to, index, copy);
     if (child.descriptor->idle) {
-        const Entry all = child.slots[0].load();
-        copy.charge += charge_of(all, from.level);
-        if (!all.empty()) Copy::put(to, index, all);
+        copy.repeat(to, index, child.slots[0].load());
         return {};
     }
     TableDescriptor* const made = TRY(copy.make_table(child.level));
@@ -120,19 +131,14 @@ Result<void> Transaction::copy_page_table(const TableRef& child, const TableRef&
     if (table.idle) {
         const Entry all = child.slots[0].load();
         if (!all.has_page()) {
-            copy.charge += charge_of(all, from.level);
-            if (!all.empty()) Copy::put(to, index, all);
+            copy.repeat(to, index, all);
             return {};
         }
         forget_idle(table, space_.translations_.number); // a block: it has other users soon
         table.idle = false;
     }
     if (table.live <= few_entries) {
-        TableDescriptor* const made = TRY(copy.make_table(1));
-        copy_pages(child, *made);
-        made->longest.reset(table.longest.pages()); // no more than was promised above before
-        copy.charge += table.charge;
-        Copy::put(to, index, Entry::table(made->frame, true));
+        TRY(copy.copy_at_once(child, to, index));
         obligations_.owe(span);
         return {};
     }
@@ -154,12 +160,7 @@ Result<void> Transaction::copy_shared(const TableRef& child, const TableRef& to,
         copy.link(table, to, index);
         return {};
     }
-    TableDescriptor* const made = TRY(copy.make_table(1));
-    copy_pages(child, *made); // nobody can write its pages: no flush
-    made->longest.reset(table.longest.pages());
-    copy.charge += table.charge;
-    Copy::put(to, index, Entry::table(made->frame, true));
-    return {};
+    return copy.copy_at_once(child, to, index); // nobody can write its pages: no flush
 }
 
 Result<void> Transaction::copy_into(Copy& copy) {

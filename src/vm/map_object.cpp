@@ -66,9 +66,8 @@ Result<void> AddressSpace::place_object(const ObjectRequest& request, VirtAddr a
     // Pages that are shared are the object's, whoever writes them: nothing is promised here.
     const Intent intent{request.ceiling, memory ? Origin::anonymous : Origin::file,
                         request.noreserve || !request.is_private};
-    const Entry entry = memory ? Entry::shared(id, request.access, intent)
-                               : Entry::file(id, request.access, intent);
-    return place(range, entry, request.placement == Placement::replace, nullptr);
+    return place(range, ids()->entry(id, request.access, intent),
+                 request.placement == Placement::replace, nullptr);
 }
 
 Entry AddressSpace::without_object_page(Entry entry, VirtAddr address) {

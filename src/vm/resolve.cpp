@@ -7,19 +7,11 @@
 //   shared or file ─► its object's page: resolve_object.cpp
 //   anything else ─► forbidden
 #include "vm/block.hpp"
+#include "vm/fault_access.hpp"
 #include "vm/fresh_frames.hpp"
 #include "vm/transaction.hpp"
 
 namespace vm {
-
-namespace {
-
-bool permits(Access granted, FaultAccess wanted) {
-    if (wanted.write) return granted.writable();
-    return wanted.execute ? granted.executable() : granted.readable();
-}
-
-} // namespace
 
 Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch touch,
                                       Located& refused) {
@@ -36,9 +28,7 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     };
     if (kind == EntryKind::empty) return refuse(Resolution::hole);
     if (kind != EntryKind::lazy && kind != EntryKind::leaf) {
-        if (kind == EntryKind::table)
-            return refuse(transaction.lacking() == Error::limit_reached ? Resolution::over_quota
-                                                                        : Resolution::no_memory);
+        if (kind == EntryKind::table) return refuse(resolution_of(transaction.lacking()));
         if (kind == EntryKind::file || kind == EntryKind::shared) {
             transaction.leave();
             return resolve_object(page, wanted, touch, refused);
@@ -83,22 +73,18 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     const Entry now = parks ? Entry::parked(frame, intent, false, false)
                             : Entry::page(frame, old, !wants_own, !kernel_);
     const std::uint64_t charge = wants_own && !charged ? 1 : 0;
-    const auto refused_charge = [&](Error error) {
-        return refuse(error == Error::limit_reached ? Resolution::over_quota
-                                                    : Resolution::no_memory);
-    };
     const auto splits = [](Entry) { return true; };
     if (transaction.in_page_table()) [[likely]] {
         if (const auto reserved = transaction.reserve<Extent::page_table>(charge, 1, splits);
             !reserved)
-            return refused_charge(reserved.error());
+            return refuse(resolution_of(reserved.error()));
         transaction.install(old, now, charge);
         fresh.install();
         transaction.commit<Extent::page_table>();
         return Resolution::resolved;
     }
     if (const auto reserved = transaction.reserve(charge, 1, splits); !reserved)
-        return refused_charge(reserved.error());
+        return refuse(resolution_of(reserved.error()));
     transaction.apply_to_each(splits, [&](Entry, const Spot&) { return now; });
     fresh.install();
     transaction.commit();

@@ -10,6 +10,7 @@
 //   shared, and writes are watched, written ─► noted, and let through
 //
 // What happens meanwhile needs no wait: who finds another entry than before starts again.
+#include "vm/fault_access.hpp"
 #include "vm/ids.hpp"
 #include "vm/missing_page.hpp"
 #include "vm/transaction.hpp"
@@ -19,11 +20,6 @@ namespace vm {
 namespace {
 
 constexpr auto always = [](Entry) { return true; };
-
-bool permits(Access granted, FaultAccess wanted) {
-    if (wanted.write) return granted.writable();
-    return wanted.execute ? granted.executable() : granted.readable();
-}
 
 /// A reference to an object's page, for a scope.
 class HeldPage {
@@ -75,10 +71,6 @@ Resolution why(PageState state) {
     case PageState::no_memory: return Resolution::no_memory;
     }
     return Resolution::no_memory;
-}
-
-Resolution why(Error error) {
-    return error == Error::limit_reached ? Resolution::over_quota : Resolution::no_memory;
 }
 
 /// A shared page's entry, as it was before writes were taken from it.
@@ -134,7 +126,7 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
             *this, {page, page + page_size}, Detach::no, nullptr,
             wanted.write || force ? Sharing::ends : Sharing::in_place);
         const auto [current, level] = transaction.decisive();
-        if (current.is_table(level)) return refuse(why(transaction.lacking()));
+        if (current.is_table(level)) return refuse(resolution_of(transaction.lacking()));
         if (current != old || !still_says(*ids(), current, found) ||
             !found.object->gives(found.index)) {
             transaction.leave();
@@ -150,7 +142,7 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
                                  {.intent = old.intent(), .shared = true, .cow = found.is_private});
         if (const auto done = install(transaction, old, now, copies ? charge_of_copy(old) : 0);
             !done)
-            return refuse(why(done.error()));
+            return refuse(resolution_of(done.error()));
         if (copies)
             copy.install();
         else
@@ -167,7 +159,7 @@ Resolution AddressSpace::write_object_page(VirtAddr page, Touch touch, Located& 
         refused = {old, level};
         return reason;
     };
-    if (old.is_table(level)) return refuse(why(transaction.lacking()));
+    if (old.is_table(level)) return refuse(resolution_of(transaction.lacking()));
     // Something else by now: as above.
     if (!old.is_leaf(level) || !old.is_counted() || old.hardware_writable())
         return Resolution::resolved;
@@ -184,7 +176,7 @@ Resolution AddressSpace::write_object_page(VirtAddr page, Touch touch, Located& 
         return refuse(Resolution::no_memory);
     const Entry now = Entry::page(copy.first(), old, false, true);
     if (const auto done = install(transaction, old, now, charge_of_copy(old)); !done)
-        return refuse(why(done.error()));
+        return refuse(resolution_of(done.error()));
     copy.install();
     transaction.commit();
     return Resolution::resolved;

@@ -39,7 +39,7 @@ struct FreeRuns {
 };
 
 /// Whether one entry could stand for the table is to be known at any time.
-void examine_idleness(const TableRef& table, Truth& truth, bool shared) {
+void examine_idleness(const TableRef& table, Truth& truth) {
     const Entry first = table.slots[0].load();
     bool alike = !first.present() && !first.is_parked();
     const PhysAddr frame = table.level == 1 ? private_frame(first, 1) : PhysAddr{};
@@ -53,7 +53,6 @@ void examine_idleness(const TableRef& table, Truth& truth, bool shared) {
         if (entry != table.descriptor->base) ++differing;
     }
     const bool idle = alike || block;
-    if (shared) return;
     if (idle) ++truth.reclaimable;
     if (idle != table.descriptor->idle) truth.problem = "an idle table is not known as such";
     if (differing != table.descriptor->differing) truth.problem = "differing slots are miscounted";
@@ -168,7 +167,7 @@ FreeRuns examine(const TableRef& table, VirtRange range, bool top, bool exact, c
         truth.problem = "a table with other users can be written";
     if (shared && (table.level != 1 || descriptor.idle || descriptor.references.load() == 0))
         truth.problem = "a table with other users is not as it must be";
-    if (!top) examine_idleness(table, truth, shared);
+    if (!top && !shared) examine_idleness(table, truth);
     if (frames != descriptor.frames) truth.problem = "a table's count of private frames is wrong";
     if (!descriptor.idle && descriptor.kept_by != 0)
         truth.problem = "a table in use counts as idle";
