@@ -64,10 +64,10 @@ Result<void> Transaction::make_own(const TableRef& directory, unsigned index) {
     copy_pages(shared, *made);
     // What the shared one promises may be more than is promised above it by now.
     made->longest.reset(longest_empty(*made));
+    kept_ += table_charge(1) + made->charge - unpromised; // once it is linked, others change it
     directory.slots[index].exchange(Entry::table(made->frame, !space_.kernel_));
     shared.descriptor->lock.unlock();
     obligations_.owe_tables({shared.base, shared.base + level_size(directory.level)});
-    kept_ += table_charge(1) + made->charge - unpromised;
     drop_shared(shared.descriptor->frame);
     return {};
 }
