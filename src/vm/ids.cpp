@@ -99,8 +99,14 @@ void IdTable::copy(const IdTable& other) {
     first_free_ = other.first_free_;
     for (std::uint32_t slot = 0; slot < fresh_; ++slot) {
         Attachment& attachment = attachments()[slot];
-        attachment = other.attachments()[slot];
-        if (attachment.object == nullptr) continue; // `next` says which is free after it
+        const Attachment& original = other.attachments()[slot];
+        attachment.next = original.next; // of a free one: which is free after it
+        if (original.object == nullptr) continue;
+        // The object's list is under the object's lock: the copy gets links of its own below.
+        attachment.object = original.object;
+        attachment.base = original.base;
+        attachment.ceiling = original.ceiling;
+        attachment.is_private = original.is_private;
         attachment.object->retain();
         attachment.table = this;
         attachment.object->add(attachment);
