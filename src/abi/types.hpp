@@ -39,6 +39,7 @@ enum MapFlag : std::uint32_t {
     map_grow = 32,     ///< more of the mapping that ends (with map_down: begins) at the address
     map_huge = 64,     ///< in pages of 2 MiB, where they fit and there are blocks of that size
     map_private = 128, ///< of `map_object`: what is written is the mapping's own
+    map_move = 256,    ///< of `share`: the caller loses it
 };
 
 /// The states of a run of pages, in the order of their names in `state_names`.

@@ -132,6 +132,7 @@ void Process::reap_thread(Thread& thread, std::uint32_t code) {
 
 void Process::finish() {
     handles_.close_all();
+    space_.wait_until_let_go(); // who gives it memory
     vm::require_valid(space_);
     space_.destroy();
     auto state = state_.lock();
@@ -186,6 +187,18 @@ std::optional<abi::Run> Process::nearest(VirtAddr address, abi::Direction direct
     if (!state->space_open) return std::nullopt;
     const vm::Visit visit(space_.translations());
     return space_.nearest(address, direction);
+}
+
+Result<VirtAddr> Process::receive(Process& from, const vm::TransferRequest& request, bool moves) {
+    {
+        auto state = state_.lock();
+        if (!state->space_open) return Error::not_found;
+        space_.keep();
+    }
+    auto received = moves ? from.space_.move_to(space_, request)
+                          : from.space_.share_with(space_, request, from.limits_.memory);
+    space_.let_go();
+    return received;
 }
 
 abi::ProcessInfo Process::info() {

@@ -69,6 +69,9 @@ public:
     /// As the map's own, from any process; nothing once it has exited.
     std::size_t query(VirtAddr from, std::span<abi::Run> runs);
     std::optional<abi::Run> nearest(VirtAddr address, abi::Direction direction);
+    /// Memory that the caller's process gives it: AddressSpace::move_to, or share_with. Error,
+    /// beside theirs: not_found (it has ended).
+    Result<VirtAddr> receive(Process& from, const vm::TransferRequest& request, bool moves);
     abi::ProcessInfo info();
     /// Tables of its map that hold nothing.
     std::uint64_t reclaimable_tables();

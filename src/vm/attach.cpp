@@ -148,8 +148,7 @@ Result<void> AddressSpace::share_ids(AddressSpace& child) {
 void AddressSpace::leave_objects() {
     if (ids() == nullptr) return;
     IdTable::change_user(*this, ids_.load(), nullptr);
-    // Who found it before is done soon.
-    while (kept_.load() != 0) port::spin_wait();
+    wait_until_let_go(); // who found it before is done soon
 }
 
 void AddressSpace::drop_ids(IdTable* table) {

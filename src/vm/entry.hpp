@@ -136,6 +136,8 @@ public:
     }
     /// Intent::huge.
     constexpr bool is_huge() const { return (bits_ & bit_huge) != 0; }
+    /// The same without it.
+    constexpr Entry without_huge() const { return Entry{bits_ & ~bit_huge}; }
     /// Rights as granted, of a leaf or a not-present entry; none for empty, parked and tables.
     constexpr Access access() const {
         return Access{static_cast<unsigned>((bits_ >> access_shift) & 7)};
@@ -200,6 +202,20 @@ public:
     constexpr Entry with_users() const {
         return Entry{(present() ? bits_ & ~bit_write : bits_) | bit_cow};
     }
+    /// Of a present page of a space's own: what stands for it, not present, while it goes to
+    /// another one. It keeps its rights, which a parked one has none of.
+    constexpr Entry in_transit() const {
+        return Entry{(state_parked << state_shift) | (~bits_ & frame_mask) |
+                     (bits_ & (granted_mask | bit_cow))};
+    }
+    constexpr bool is_in_transit() const { return is_parked() && access() != Access::none(); }
+    /// The page again, in a table at `level`, not accessed and not written.
+    constexpr Entry arrived(Level level) const {
+        return leaf(parked_frame(), access(), level, {.intent = intent(), .cow = is_cow()});
+    }
+    /// The same with no rights beyond `most`, of one that is not empty, no table, and does not name
+    /// an object. `zeros`: the frame of zeros.
+    constexpr Entry limited(Level level, Ceiling most, PhysAddr zeros) const;
     /// Present or parked.
     constexpr bool has_page() const { return present() || is_parked(); }
     /// Of an entry of a page table: a present page that nobody else has.
@@ -353,6 +369,29 @@ constexpr EntryView Entry::view(Level level) const {
     case EntryKind::uncached: return UncachedView{};
     }
     return EmptyView{};
+}
+
+constexpr Entry Entry::limited(Level level, Ceiling most, PhysAddr zeros) const {
+    Intent kept = intent();
+    kept.ceiling = Ceiling::from_bits(kept.ceiling.bits() & most.bits());
+    const Access left{access().bits() & static_cast<unsigned>(most.bits())};
+    switch (kind(level)) {
+    case EntryKind::lazy: return lazy(left, kept);
+    case EntryKind::callback: return callback(id(), left, kept);
+    case EntryKind::parked: return parked(parked_frame(), kept, is_shared(), is_cow());
+    case EntryKind::leaf: break;
+    default: return *this;
+    }
+    if (left == Access::none())
+        return !is_shared() && frame() == zeros ? lazy(left, kept)
+                                                : parked(frame(), kept, is_shared(), is_cow());
+    return leaf(frame(), left, level,
+                {.intent = kept,
+                 .type = memory_type(),
+                 .shared = is_shared(),
+                 .cow = is_cow(),
+                 .user = user()})
+        .used_as(*this);
 }
 
 // The SDM's positions (vol. 3A, tables 4-15 to 4-20), said once more as values.

@@ -29,25 +29,21 @@ Result<VirtAddr> AddressSpace::hole_for(const MapRequest& request, std::uint64_t
     return first_fit(request.pages, alignment, request.address);
 }
 
-namespace {
-
-/// What more of the same is, where `entry` ends. Errors: not_mapped, unsupported.
-Result<Entry> continuation(Entry entry, Level level) {
+Result<Entry> AddressSpace::continuation(Entry entry, Level level, VirtAddr address) {
     switch (entry.kind(level)) {
     case EntryKind::empty: return Error::not_mapped;
     case EntryKind::lazy:
-    case EntryKind::callback: return entry;
+    case EntryKind::callback:
+    case EntryKind::shared:
+    case EntryKind::file: return entry;
     case EntryKind::leaf:
-        if (entry.is_shared() || entry.is_object_page()) return Error::unsupported;
-        return Entry::lazy(entry.access(), entry.intent());
     case EntryKind::parked:
-        if (entry.is_shared() || entry.is_object_page()) return Error::unsupported;
-        return Entry::lazy(Access::none(), entry.intent());
+        if (entry.is_object_page()) return without_object_page(entry, address);
+        if (entry.is_shared()) return Error::unsupported;
+        return Entry::lazy(entry.access(), entry.intent());
     default: return Error::unsupported;
     }
 }
-
-} // namespace
 
 Result<VirtAddr> AddressSpace::grow(VirtAddr address, PageCount pages, abi::Direction direction) {
     if (pages.value == 0 || pages > range_.pages()) return Error::invalid_argument;
@@ -68,7 +64,7 @@ Result<VirtAddr> AddressSpace::grow(VirtAddr address, PageCount pages, abi::Dire
     // An entry that covers the page and some of the new ones is no hole, so it is in the way.
     Entry entry;
     TRY(transaction.look([&](Entry old, const Spot& where) -> Result<void> {
-        if (!is_fresh(where)) entry = TRY(continuation(old, where.level));
+        if (!is_fresh(where)) entry = TRY(continuation(old, where.level, where.range.start));
         return {};
     }));
     std::uint64_t charge = 0;

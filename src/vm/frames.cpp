@@ -234,6 +234,15 @@ void join_frames(PhysAddr first, unsigned order) {
     block->order = static_cast<std::uint8_t>(order);
 }
 
+void change_kind(PhysAddr frame, FrameKind kind) {
+    Frame& record = frame_record(frame);
+    require(record.kind > FrameKind::free && record.order == 0, "another use of what is no frame");
+    CpuFrames& cpu = cpus[port::cpu()];
+    count(cpu, record.kind, -1);
+    count(cpu, kind, 1);
+    record.kind = kind;
+}
+
 void release_frame(PhysAddr frame) {
     Frame& record = frame_record(frame);
     if (record.references.fetch_sub(1, std::memory_order_acq_rel) == 1)

@@ -75,6 +75,8 @@ void free_frame(PhysAddr frame);
 void split_frames(PhysAddr first, unsigned order);
 /// The way back: 2^order single frames, aligned to their size, that have no user but the caller.
 void join_frames(PhysAddr first, unsigned order);
+/// Uses an allocated single frame for something else from now on.
+void change_kind(PhysAddr frame, FrameKind kind);
 /// Drops one reference; frees the frame when it was the last.
 void release_frame(PhysAddr frame);
 

@@ -131,4 +131,16 @@ private:
     Plain<AddressSpace*> first_user_ = nullptr;
 };
 
+/// Counts who has an id that no entry has yet, for a scope.
+class Attaching {
+public:
+    explicit Attaching(Atomic<std::uint32_t>& count) : count_(count) { count_.fetch_add(1); }
+    ~Attaching() { count_.fetch_sub(1); }
+    Attaching(const Attaching&) = delete;
+    Attaching& operator=(const Attaching&) = delete;
+
+private:
+    Atomic<std::uint32_t>& count_;
+};
+
 } // namespace vm

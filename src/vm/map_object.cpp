@@ -7,18 +7,6 @@ namespace vm {
 
 namespace {
 
-/// Counts who has an id that no entry has yet, for a scope.
-class Attaching {
-public:
-    explicit Attaching(Atomic<std::uint32_t>& count) : count_(count) { count_.fetch_add(1); }
-    ~Attaching() { count_.fetch_sub(1); }
-    Attaching(const Attaching&) = delete;
-    Attaching& operator=(const Attaching&) = delete;
-
-private:
-    Atomic<std::uint32_t>& count_;
-};
-
 Result<void> check_object(const ObjectRequest& request, bool kernel) {
     if (kernel) return Error::unsupported;
     if (request.pages.value == 0 || request.first_page >= MemoryObject::limit.value ||

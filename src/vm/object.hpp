@@ -85,6 +85,13 @@ public:
     /// limit_reached. Taken over only if it goes well. Takes object rank and above.
     Result<void> supply(std::uint64_t index, FreshFrames& page);
 
+    /// Makes the tables for pages [first, end), so that `take_over` needs none. Errors: no_memory,
+    /// limit_reached. Takes object rank and above.
+    Result<void> make_room(std::uint64_t first, std::uint64_t end);
+    /// Of memory that is charged as a whole: a private frame becomes its page, and an entry's. The
+    /// reference that it had stays for who lets it go. Takes object rank.
+    void take_over(std::uint64_t index, PhysAddr frame);
+
     /// Whether a page that was held is still to be had. Asked under the lock of the table that gets
     /// an entry for it: who takes pages out of all tables says no before.
     bool gives(std::uint64_t index) const {

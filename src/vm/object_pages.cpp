@@ -124,4 +124,21 @@ Result<void> MemoryObject::supply(std::uint64_t index, FreshFrames& page) {
     return supplied;
 }
 
+Result<void> MemoryObject::make_room(std::uint64_t first, std::uint64_t end) {
+    const Guard guard(lock_);
+    for (std::uint64_t index = first; index < end;
+         index = align_down(index, table_entries) + table_entries)
+        TRY(make_slot(index));
+    return {};
+}
+
+void MemoryObject::take_over(std::uint64_t index, PhysAddr frame) {
+    const Guard guard(lock_);
+    Slot* const slot = find(index);
+    require(slot != nullptr && !slot->load().present(), "no room for a page of an object");
+    change_kind(frame, FrameKind::cache);
+    frame_record(frame).references.fetch_add(2, std::memory_order_relaxed);
+    put(*slot, index, frame);
+}
+
 } // namespace vm

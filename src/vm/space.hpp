@@ -22,6 +22,8 @@ struct AttachmentKey;
 struct MissingPage;
 struct CachedPages;
 class ObjectUser;
+class QuotaRef;
+struct TransferPlan;
 
 /// Where a new mapping goes.
 enum class Placement : std::uint8_t {
@@ -79,6 +81,16 @@ struct ObjectRequest {
     bool is_private = false;
     bool noreserve = false; ///< private: copies are not charged until they are made
     VirtRange arena{};      ///< as in MapRequest
+};
+
+/// Memory that is to be given to a space, this or another one.
+struct TransferRequest {
+    VirtRange from{};
+    VirtAddr address{};
+    Placement placement = Placement::first_fit;
+    /// Rights beyond these are cut off.
+    Ceiling most = Ceiling::all();
+    VirtRange arena{}; ///< as in MapRequest
 };
 
 /// What an access wants, as the processor's error code tells it (SDM 4.7).
@@ -142,9 +154,28 @@ public:
     /// Continues the mapping that ends at `address` upwards, or the one that begins there
     /// downwards, by `pages` of the same kind: rights, ceiling, promise. Gives the first address of
     /// the new part. Errors: invalid_argument, not_mapped (no mapping ends, or begins, there),
-    /// unsupported (frames of somebody else), no_space (something is in the way: see `nearest`),
+    /// unsupported (a window), no_space (something is in the way: see `nearest`),
     /// no_memory.
     Result<VirtAddr> grow(VirtAddr address, PageCount pages, abi::Direction direction);
+    /// Moves the entries of a range, whatever their states, to another place: no page is copied.
+    /// Gives the new address. The two ranges don't overlap. Errors: invalid_argument, not_mapped (a
+    /// hole in the range), already_mapped, no_space, no_memory, limit_reached, unsupported (the
+    /// kernel's own space), not_permitted (a device window left without rights). All of it happens
+    /// or none.
+    Result<VirtAddr> remap(const TransferRequest& request) { return move_to(*this, request); }
+    /// Makes a range one of `pages` pages: more, of the kind of its last one, or fewer. It stays
+    /// where it is if it can; unless a place is given, which may be its own.
+    Result<VirtAddr> remap(const TransferRequest& request, PageCount pages);
+    /// Moves them to another space. When it returns, no CPU can use them here any more; before
+    /// that, nobody can there. Neither space ends meanwhile. Errors: as above.
+    Result<VirtAddr> move_to(AddressSpace& target, const TransferRequest& request);
+    /// Lets another space have the same memory: what either writes, both see. Memory of the space's
+    /// own becomes an object first, charged to `quota`, whether or not all of it was promised. Of a
+    /// private mapping of an object the other one gets a copy, as by fork. Errors: as above; what
+    /// became an object stays one.
+    Result<VirtAddr> share_with(AddressSpace& target, const TransferRequest& request,
+                                const QuotaRef& quota);
+
     /// Takes the range out; holes in it are skipped. Errors: invalid_argument, no_memory (a split
     /// of a large entry needs a table).
     Result<void> unmap(VirtRange range);
@@ -157,6 +188,14 @@ public:
     /// Gives every lazy page of the range its own zeroed frame of 4 KiB, whatever the access says.
     /// Errors: as protect. What it made before an error stays.
     Result<void> populate(VirtRange range);
+
+    /// Keeps it from ending, for a while. The caller found it where who ends it takes it out first.
+    void keep() { kept_.fetch_add(1); }
+    void let_go() { kept_.fetch_sub(1); }
+    /// It is about to end: returns when nobody keeps it any more.
+    void wait_until_let_go() const {
+        while (kept_.load() != 0) port::spin_wait();
+    }
 
     /// The entry that decides about an address, and its level.
     struct Located {
@@ -224,6 +263,7 @@ private:
     friend class IdTable;
     friend class ObjectUser;
     friend class MemoryObject;
+    friend class Transfer;
     friend const char* validate(const AddressSpace& space, bool exact);
     friend void settle_promises(const AddressSpace& space);
 
@@ -280,11 +320,30 @@ private:
     /// What stands for the page of an object, or for its private copy, once it is not present.
     Entry without_object_page(Entry entry, VirtAddr address);
     void sweep_locked(IdTable& table);
+    /// What more of the same is, behind an entry at an address, under its table's lock. Errors:
+    /// not_mapped, unsupported (a window).
+    Result<Entry> continuation(Entry entry, Level level, VirtAddr address);
+    /// A place in this space for what comes from another one, of so many pages there, and its way.
+    /// `quota`: it is shared.
+    Result<VirtAddr> receive(AddressSpace& from, const TransferRequest& request, PageCount pages,
+                             const QuotaRef* quota);
+    static Result<void> transfer(const TransferPlan& plan, const QuotaRef* quota);
+    /// Gives the memory of its own in a range to a new object, if there is any. Errors: no_memory,
+    /// limit_reached.
+    Result<void> make_object_of(VirtRange range, const QuotaRef& quota);
+    /// Gives it to an object of as many pages. Errors: would_block (`lacking`: a ceiling for which
+    /// there is no attachment; or pages are not the space's own alone), no_memory, limit_reached.
+    Result<void> give_to_object(VirtRange range, MemoryObject& object, Ceiling& lacking);
+    /// Gives each page of the space's own a frame that has no other user and is in no block.
+    /// Whether there is memory of its own. Errors: not_mapped (a hole in the range), no_memory,
+    /// limit_reached.
+    Result<bool> make_pages_own(VirtRange range);
+    Result<void> copy_parked(VirtAddr page);
+    /// Has huge memory in pages of 4 KiB from here on, where it was touched.
+    Result<void> break_blocks(VirtRange range);
+    std::optional<Id> find_id(const AttachmentKey& key);
     /// It ends: nobody finds it by an object any more.
     void leave_objects();
-    /// From ending, for a while. The caller found it in its id table, under that one's lock.
-    void keep() { kept_.fetch_add(1); }
-    void let_go() { kept_.fetch_sub(1); }
 
     // For changes of an object. Called with no lock held, while the space is kept.
     /// Whether entries hold such pages; whether some of these may be written, or were.

@@ -27,6 +27,12 @@ void Transaction::lock_all() {
     if (top_.level > 1) lock_below(top_, range_);
 }
 
+Transaction::Transaction(AddressSpace& space, VirtRange range, TopOnly)
+    : space_(space), range_(range), detach_(Detach::no), sharing_(Sharing::ends) {
+    lock_top();
+    if (top_.level == 2) step_down();
+}
+
 void Transaction::lock_top() {
     const std::uint64_t first = range_.start.value;
     const std::uint64_t last = range_.end.value - 1;
@@ -81,12 +87,21 @@ void Transaction::leave() {
         obligations_.flush(space_);
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();
-    for (TableDescriptor* reserved : reserved_) {
-        while (reserved != nullptr) free_table(std::exchange(reserved, reserved->next));
-    }
-    if (charged_ != 0) space_.account_.release({charged_});
+    give_back();
     if (became_own) [[unlikely]]
         leave_tables();
+}
+
+void Transaction::give_back() {
+    for (TableDescriptor*& reserved : reserved_) {
+        while (reserved != nullptr) free_table(std::exchange(reserved, reserved->next));
+    }
+    if (charged_ != 0) space_.account_.release({std::exchange(charged_, 0)});
+}
+
+void Transaction::settle() {
+    if (obligations_.owes()) obligations_.flush(space_);
+    kept_ -= obligations_.drop_shared(space_);
 }
 
 void Transaction::leave_tables() {
@@ -114,7 +129,14 @@ void Transaction::for_tables_below(const TableRef& table, VirtRange range, Visit
     }
 }
 
-void Transaction::lock_below(const TableRef& table, VirtRange range) {
+namespace {
+/// Whether a table below an entry at `level`, which begins at `base`, maps any of the range.
+bool maps_any_of(VirtAddr base, Level level, VirtRange range) {
+    return base < range.end && range.start < base + level_size(level);
+}
+} // namespace
+
+void Transaction::lock_below(const TableRef& table, VirtRange range, VirtRange locked) {
     if (table.level == 1) return;
     const unsigned last = table.index_of(range.end - 1);
     for (unsigned index = table.index_of(range.start); index <= last;) {
@@ -124,23 +146,25 @@ void Transaction::lock_below(const TableRef& table, VirtRange range) {
             continue;
         }
         const Spot where = spot(table, index, range);
-        if (entry.is_narrowed() && sharing_ == Sharing::ends && !detaches(where)) [[unlikely]] {
+        const bool anew = !maps_any_of(table.address_of(index), table.level, locked);
+        if (anew && entry.is_narrowed() && sharing_ == Sharing::ends && !detaches(where))
+            [[unlikely]] {
             get_own(table, index);
             entry = table.slots[index].load();
         }
         if (entry.is_own_table()) {
             const TableRef child = table.below(entry, index);
-            child.descriptor->lock.lock();
-            lock_below(child, where.range);
+            if (anew) child.descriptor->lock.lock();
+            lock_below(child, where.range, locked);
         }
         ++index;
     }
 }
 
-void Transaction::unlock_below(const TableRef& table, VirtRange range) {
-    for_tables_below(table, range, [](const TableRef& child, VirtRange within) {
-        unlock_below(child, within);
-        child.descriptor->lock.unlock();
+void Transaction::unlock_below(const TableRef& table, VirtRange range, VirtRange left) {
+    for_tables_below(table, range, [&](const TableRef& child, VirtRange within) {
+        unlock_below(child, within, left);
+        if (!maps_any_of(child.base, child.level + 1, left)) child.descriptor->lock.unlock();
     });
 }
 
@@ -406,19 +430,28 @@ bool Transaction::fold() {
     return true;
 }
 
-void Transaction::commit_all(std::uint64_t released, Freeing freeing) {
+std::uint64_t Transaction::finish_locked(std::uint64_t released, Freeing freeing) {
     require(applied_ && reserved_[0] == nullptr && reserved_[1] == nullptr,
             "a transaction reserved more than it used");
-    if (freed_) raise_promises();
     // Under the locks: who maps the range next must not meet translations of what was there.
     if (obligations_.owes()) obligations_.flush(space_);
     const bool early = freeing == Freeing::under_locks || freeing_ == Freeing::under_locks;
     if (early && obligations_.any()) released += obligations_.release(space_);
-    if (top_.level > 1) unlock_below(top_, range_);
-    top_.descriptor->lock.unlock();
+    return released;
+}
+
+void Transaction::finish_unlocked(std::uint64_t released) {
     if (obligations_.any()) released += obligations_.release(space_);
     released -= kept_;
     if (released != 0) space_.account_.release({released});
+}
+
+void Transaction::commit_all(std::uint64_t released, Freeing freeing) {
+    if (freed_) raise_promises();
+    released = finish_locked(released, freeing);
+    if (top_.level > 1) unlock_below(top_, range_);
+    top_.descriptor->lock.unlock();
+    finish_unlocked(released);
     if (keeps_too_many_) [[unlikely]]
         space_.fold_ends(range_);
 }

@@ -45,6 +45,9 @@ enum class Extent : bool {
 };
 
 class Transaction {
+    friend class Transfer;
+    struct TopOnly {};
+
 public:
     /// Locks the tables of a page-aligned, not empty range inside the space's. With Detach::yes,
     /// wholly covered tables will be unlinked with all below them.
@@ -52,6 +55,8 @@ public:
     /// since.
     Transaction(AddressSpace& space, VirtRange range, Detach detach = Detach::no,
                 TableDescriptor* page_table = nullptr, Sharing sharing = Sharing::ends);
+    /// Locks the lowest table alone that covers the range: for `Transfer`, which goes on.
+    Transaction(AddressSpace& space, VirtRange range, TopOnly);
     ~Transaction() {
         if (applied_) [[likely]]
             return;
@@ -107,18 +112,7 @@ public:
             if (lacks_tables_) return lacking_;
             need_in(top_, range_, splits, need);
         }
-        if (const std::uint64_t pages = charge + need.charge() - need.prepaid; pages != 0) {
-            if (const auto charged = space_.account_.charge({pages}); charged) [[likely]] {
-                charged_ = pages;
-            } else {
-                const std::uint64_t spent = std::min<std::uint64_t>(pages, surplus());
-                if (spent == 0) return charged;
-                TRY(charge_beyond(spent, pages));
-            }
-        }
-        if (need.tables == 0) [[likely]]
-            return {};
-        return make_tables(need);
+        return reserve_needed(need, charge, surplus);
     }
     /// The same where nothing is given back.
     template <Extent extent = Extent::any, typename Splits>
@@ -273,6 +267,15 @@ private:
     /// Charges what `spent` pages of the surplus leave of `pages`.
     Result<void> charge_beyond(std::uint64_t spent, std::uint64_t pages);
     Result<void> make_tables(const Need& need);
+    /// `reserve`, once it is known what is needed.
+    template <typename Surplus>
+    [[gnu::always_inline]] Result<void> reserve_needed(const Need& need, std::uint64_t charge,
+                                                       Surplus&& surplus);
+    /// Gives back what was reserved and not used.
+    void give_back();
+    /// Meets what is owed until now, and lets go of what has other users: another transaction of
+    /// this CPU may owe something then. Under the locks.
+    void settle();
     /// The charge of the table that an entry at `level` leads to, and of all below it.
     static std::uint64_t charge_below(Entry link, Level level);
     /// Links a reserved table, filled with copies of `entry` or its pages, in the entry's place.
@@ -355,12 +358,17 @@ private:
         vm::raise_promises(table_at(space_.root_, space_.levels_, space_.top_base()), top_, range_);
     }
     void commit_all(std::uint64_t released, Freeing freeing);
+    /// Its parts: before and after the tables are unlocked. Both give the charge to be released.
+    std::uint64_t finish_locked(std::uint64_t released, Freeing freeing);
+    void finish_unlocked(std::uint64_t released);
     /// Calls visit(TableRef, VirtRange) for the space's own tables right below `table` within the
     /// range.
     template <typename Visit>
     static void for_tables_below(const TableRef& table, VirtRange range, Visit&& visit);
-    void lock_below(const TableRef& table, VirtRange range);
-    static void unlock_below(const TableRef& table, VirtRange range);
+    /// `locked`: the part of the space whose tables are locked already; they are not locked again.
+    void lock_below(const TableRef& table, VirtRange range, VirtRange locked = {});
+    /// `left`: the part whose tables stay locked.
+    static void unlock_below(const TableRef& table, VirtRange range, VirtRange left = {});
 
     AddressSpace& space_;
     const VirtRange range_;
@@ -388,6 +396,23 @@ private:
     Freeing freeing_ = Freeing::after_unlock;
     Obligations obligations_;
 };
+
+template <typename Surplus>
+[[gnu::always_inline]] inline Result<void>
+Transaction::reserve_needed(const Need& need, std::uint64_t charge, Surplus&& surplus) {
+    if (const std::uint64_t pages = charge + need.charge() - need.prepaid; pages != 0) {
+        if (const auto charged = space_.account_.charge({pages}); charged) [[likely]] {
+            charged_ = pages;
+        } else {
+            const std::uint64_t spent = std::min<std::uint64_t>(pages, surplus());
+            if (spent == 0) return charged;
+            TRY(charge_beyond(spent, pages));
+        }
+    }
+    if (need.tables == 0) [[likely]]
+        return {};
+    return make_tables(need);
+}
 
 inline Spot Transaction::spot(const TableRef& table, unsigned index, VirtRange range) {
     const VirtAddr start = table.address_of(index);

@@ -446,7 +446,21 @@ TEST_CASE("bad requests for objects are refused") {
     CHECK(MemoryObject::make_zeros({1ULL << 36}, {}).error() == Error::no_memory);
     CHECK(shim::picture(*space) == "");
     REQUIRE(map_at(space, object, here, {}).ok());
-    CHECK(space->grow(page_at(1), {1}, abi::Direction::up).error() == Error::unsupported);
-    CHECK(machine.write_word(*space, here, 1) == Resolution::resolved);
-    CHECK(space->grow(page_at(1), {1}, abi::Direction::up).error() == Error::unsupported);
+}
+
+TEST_CASE("a mapping of an object grows by the pages that follow in the object, touched or not") {
+    Machine machine;
+    const ObjectRef object = zeros_object(3);
+    Space space(machine);
+    REQUIRE(map_at(space, object, here, {.pages = 1}).ok());
+    REQUIRE(space->grow(page_at(1), {1}, abi::Direction::up).ok());
+    CHECK(machine.write_word(*space, page_at(1), 1) == Resolution::resolved);
+    CHECK(space->grow(page_at(1), {1}, abi::Direction::up).error() == Error::no_space);
+    REQUIRE(space->grow(page_at(2), {2}, abi::Direction::up).ok());
+    REQUIRE(map_at(space, object, page_at(8), {.pages = 3}).ok());
+    CHECK(machine.write_word(*space, page_at(2), 2) == Resolution::resolved);
+    CHECK(machine.read_word(*space, page_at(9)) == 1);
+    CHECK(machine.read_word(*space, page_at(10)) == 2);
+    CHECK(machine.touch(*space, page_at(3), Operation::read).resolution == Resolution::beyond_end);
+    CHECK(faults_of(machine, *space) == "");
 }

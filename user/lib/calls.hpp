@@ -80,6 +80,23 @@ inline Result<std::uint64_t> map_object(abi::Handle object, std::uint64_t addres
                                         std::uint32_t flags = 0, std::uint64_t offset = 0) {
     return checked(system_call<Call::map_object>(object, address, bytes, access, flags, offset));
 }
+/// Moves a mapping, and makes it one of `new_bytes`; gives its address. `flags`: none, so that it
+/// stays if it has room; fixed or replace: to exactly that address.
+inline Result<std::uint64_t> remap(std::uint64_t address, std::uint64_t bytes,
+                                   std::uint64_t new_bytes, std::uint32_t flags = 0,
+                                   std::uint64_t to = 0) {
+    return checked(system_call<Call::remap>(address, bytes, new_bytes, flags, to));
+}
+/// Rights that `share` cuts nothing off.
+inline constexpr std::uint32_t all_access =
+    abi::access_read | abi::access_write | abi::access_execute;
+/// Lets a process (no_handle: this one) have a mapping too; with map_move, alone. Gives its address
+/// there.
+inline Result<std::uint64_t> share(abi::Handle process, std::uint64_t address, std::uint64_t bytes,
+                                   std::uint32_t access = all_access, std::uint32_t flags = 0,
+                                   std::uint64_t to = 0) {
+    return checked(system_call<Call::share>(process, address, bytes, access, flags, to));
+}
 /// Makes memory that can be mapped by whoever has a handle to it.
 inline Result<abi::Handle> memory_create(std::uint64_t bytes) {
     return checked(system_call<Call::object_create>(abi::ObjectKind::memory, bytes));

@@ -84,6 +84,7 @@ extern const Suite protection_suite;
 extern const Suite maps_suite;
 extern const Suite huge_suite;
 extern const Suite objects_suite;
+extern const Suite sharing_suite;
 extern const Suite faults_suite;
 extern const Suite upcalls_suite;
 extern const Suite upcall_threads_suite;

@@ -108,6 +108,43 @@ Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std
                                                      .arena = arena}));
 }
 
+namespace {
+
+/// Where something of a given place goes, by the flags. Errors: invalid_argument (others than
+/// fixed, replace and `known`).
+Result<vm::Placement> placement_of(std::uint64_t flags, std::uint64_t known) {
+    constexpr std::uint64_t exact = abi::map_fixed | abi::map_replace;
+    if ((flags & ~(exact | known)) != 0) return Error::invalid_argument;
+    if ((flags & exact) == 0) return vm::Placement::first_fit;
+    return (flags & abi::map_replace) != 0 ? vm::Placement::replace : vm::Placement::fixed;
+}
+
+} // namespace
+
+Answer remap(std::uint64_t address, std::uint64_t bytes, std::uint64_t new_bytes,
+             std::uint64_t flags, std::uint64_t to) {
+    return address_of(current_process().space().remap({.from = TRY(range_of(address, bytes)),
+                                                       .address = VirtAddr{to},
+                                                       .placement = TRY(placement_of(flags, 0))},
+                                                      TRY(pages_of(new_bytes))));
+}
+
+Answer share(std::uint64_t process, std::uint64_t address, std::uint64_t bytes,
+             std::uint64_t access, std::uint64_t flags, std::uint64_t to) {
+    if (access > vm::Ceiling::all().bits()) return Error::invalid_argument;
+    const std::uint64_t readable = access == 0 ? 0 : access | abi::access_read;
+    Process& own = current_process();
+    Ref<Process> other(own);
+    if (process != abi::no_handle)
+        other = TRY(own.handles().find<Process>(process, abi::right_control));
+    const vm::TransferRequest request{.from = TRY(range_of(address, bytes)),
+                                      .address = VirtAddr{to},
+                                      .placement = TRY(placement_of(flags, abi::map_move)),
+                                      .most =
+                                          vm::Ceiling::from_bits(static_cast<unsigned>(readable))};
+    return address_of(other->receive(own, request, (flags & abi::map_move) != 0));
+}
+
 Answer unmap(std::uint64_t address, std::uint64_t bytes) {
     return current_process().space().unmap(TRY(range_of(address, bytes)));
 }
@@ -157,9 +194,8 @@ Result<Grant> memory_grant(Process& own, std::uint64_t handle) {
 
 Answer map_object(std::uint64_t object, std::uint64_t address, std::uint64_t bytes,
                   std::uint64_t access, std::uint64_t flags, std::uint64_t offset) {
-    constexpr std::uint64_t exact = abi::map_fixed | abi::map_replace;
-    constexpr std::uint64_t known = exact | abi::map_noreserve | abi::map_private;
-    if ((flags & ~known) != 0 || offset % page_size != 0) return Error::invalid_argument;
+    const vm::Placement placement = TRY(placement_of(flags, abi::map_noreserve | abi::map_private));
+    if (offset % page_size != 0) return Error::invalid_argument;
     Process& own = current_process();
     const Grant grant = TRY(memory_grant(own, object));
     const auto& memory = static_cast<const MemoryObject&>(*grant.object());
@@ -173,9 +209,7 @@ Answer map_object(std::uint64_t object, std::uint64_t address, std::uint64_t byt
          .first_page = offset >> page_bits,
          .address = VirtAddr{address},
          .pages = pages,
-         .placement = (flags & exact) == 0              ? vm::Placement::first_fit
-                      : (flags & abi::map_replace) != 0 ? vm::Placement::replace
-                                                        : vm::Placement::fixed,
+         .placement = placement,
          .access = TRY(vm::Access::make(access)),
          .ceiling = is_private ? vm::Ceiling::all() : memory.most(grant.rights()),
          .is_private = is_private,

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// remap, move, share: memory that goes to another place, or another space, or is there too.
+#include "vm/transfer.hpp"
+
+namespace vm {
+
+namespace {
+
+using Kind = TransferPlan::Kind;
+
+constexpr bool overlap(VirtRange one, VirtRange other) {
+    return one.start < other.end && other.start < one.end;
+}
+
+} // namespace
+
+Result<void> AddressSpace::transfer(const TransferPlan& plan, const QuotaRef* quota) {
+    const Visit here(plan.from.translations_);
+    const Visit there(plan.to.translations_);
+    const Attaching attaching(plan.to.attaching_);
+    for (;;) {
+        if (plan.kind == Kind::share) TRY(plan.from.make_object_of(plan.range, *quota));
+        TRY(Transfer::attach(plan));
+        Transfer transfer(plan);
+        const auto done = transfer.run();
+        if (done || done.error() != Error::would_block) return done;
+    }
+}
+
+Result<VirtAddr> AddressSpace::receive(AddressSpace& from, const TransferRequest& request,
+                                       PageCount pages, const QuotaRef* quota) {
+    if (kernel_ || from.kernel_) return Error::unsupported;
+    TRY(from.check(request.from));
+    if (pages.value == 0 || pages > range_.pages()) return Error::invalid_argument;
+    TransferPlan plan{.from = from,
+                      .range = request.from,
+                      .to = *this,
+                      .at = request.address,
+                      .pages = pages,
+                      .most = request.most,
+                      .replace = request.placement == Placement::replace,
+                      .kind = quota != nullptr ? Kind::share : Kind::move};
+    if (request.placement == Placement::fixed || plan.replace) {
+        const VirtRange there{plan.at, plan.at + pages.bytes()};
+        TRY(check(there));
+        if (&from == this && overlap(plan.range, there)) return Error::invalid_argument;
+        TRY(transfer(plan, quota));
+        return plan.at;
+    }
+    const std::uint64_t alignment = natural_alignment(pages, false);
+    const MapRequest place_of{.address = request.address,
+                              .pages = pages,
+                              .alignment = alignment,
+                              .placement = request.placement,
+                              .arena = request.arena};
+    for (;;) {
+        {
+            const Visit visit(translations_);
+            plan.at = TRY(hole_for(place_of, alignment));
+        }
+        const auto done = transfer(plan, quota);
+        if (done) return plan.at;
+        // Somebody else took the range since: search again.
+        if (done.error() != Error::already_mapped) return done.error();
+    }
+}
+
+Result<VirtAddr> AddressSpace::move_to(AddressSpace& target, const TransferRequest& request) {
+    return target.receive(*this, request, request.from.pages(), nullptr);
+}
+
+Result<VirtAddr> AddressSpace::share_with(AddressSpace& target, const TransferRequest& request,
+                                          const QuotaRef& quota) {
+    return target.receive(*this, request, request.from.pages(), &quota);
+}
+
+Result<VirtAddr> AddressSpace::remap(const TransferRequest& request, PageCount pages) {
+    TRY(check(request.from));
+    if (pages.value == 0 || pages > range_.pages()) return Error::invalid_argument;
+    const VirtAddr start = request.from.start;
+    const bool given =
+        request.placement == Placement::fixed || request.placement == Placement::replace;
+    const bool stays = !given || request.address == start;
+    if (!stays) return receive(*this, request, pages, nullptr);
+    const PageCount old = request.from.pages();
+    if (pages < old) TRY(unmap({start + pages.bytes(), request.from.end}));
+    if (old < pages) {
+        const auto grown = grow(request.from.end, {pages.value - old.value}, abi::Direction::up);
+        const bool in_the_way = !grown && (grown.error() == Error::no_space ||
+                                           grown.error() == Error::invalid_argument);
+        if (in_the_way && !given) return receive(*this, request, pages, nullptr);
+        if (!grown) return grown.error();
+    }
+    return start;
+}
+
+} // namespace vm
