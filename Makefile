@@ -274,14 +274,14 @@ $(build)/archive.list: FORCE | deps
 	@echo "$(SOURCE_DATE_EPOCH) $(programs) $(archive_files)" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(build)/boot.tar: $(programs:%=$(build)/user/%) $(archive_files) $(build)/archive.list
+$(build)/boot.tar: $(programs:%=$(build)/user/%) $(archive_files) $(build)/archive.list \
+    tools/make_archive.py
 	@echo "  archive  $@"
 	@rm -rf $(build)/archive && mkdir -p $(build)/archive/bin
 	@$(if $(archive_files),cp -R user/files/. $(build)/archive/,:)
 	@for program in $(programs); do \
 	    strip -o $(build)/archive/bin/$$program $(build)/user/$$program; done
-	@tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-	    --mtime=@$(SOURCE_DATE_EPOCH) -C $(build)/archive -cf $@ $$(ls $(build)/archive)
+	@tools/make_archive.py $(build)/archive $(SOURCE_DATE_EPOCH) $@
 
 # ---- the image -----------------------------------------------------------------------------------
 

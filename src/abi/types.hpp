@@ -68,7 +68,8 @@ static_assert(sizeof(Run) == 40);
 enum class Direction : std::uint32_t { up, down };
 
 /// A segment of a fresh process: memory at `address`, its first `bytes` copied from `source`
-/// in the spawning process. Everything page-granular but `bytes`.
+/// in the spawning process. Everything page-granular but `bytes`. Or pages of a memory object,
+/// which are not copied before they are written.
 struct PlanSegment {
     std::uint64_t address;
     std::uint64_t length;        ///< bytes, a multiple of the page size
@@ -78,8 +79,11 @@ struct PlanSegment {
     std::uint32_t access;
     std::uint32_t flags; ///< MapFlag bits (noreserve, guard)
     std::uint32_t reserved;
+    /// A memory object: `source` is where the segment begins in it, a multiple of the page size,
+    /// and `bytes` 0.
+    Handle object = no_handle;
 };
-static_assert(sizeof(PlanSegment) == 48);
+static_assert(sizeof(PlanSegment) == 56);
 
 inline constexpr unsigned plan_segment_limit = 32;
 inline constexpr unsigned plan_handle_limit = 16;

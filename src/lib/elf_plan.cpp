@@ -20,6 +20,37 @@ constexpr std::uint64_t stack_distance = 1 << 20;
 
 std::uint64_t address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
 
+/// Bytes from the beginning of a segment's first page that can be mapped from the file's object:
+/// whole pages of the file. Behind its bytes a segment that has more memory, or may be written,
+/// reads zeros; elsewhere, what follows in the object.
+std::uint64_t mapped_bytes(const ElfSegment& segment, const ProgramRequest& request) {
+    const std::uint64_t before = segment.address % page_size;
+    const bool aligned = request.object_offset % page_size == 0 && segment.file_offset >= before &&
+                         (segment.file_offset - before) % page_size == 0;
+    if (request.object == abi::no_handle || !aligned || segment.file_bytes == 0) return 0;
+    const std::uint64_t end = before + segment.file_bytes;
+    const bool zeros_behind = segment.write || segment.memory_bytes != segment.file_bytes;
+    return zeros_behind ? align_down(end, page_size) : align_up(end, page_size);
+}
+
+/// The first `bytes` of what a segment is planned as, from its object; the rest stays in it.
+abi::PlanSegment take_mapped(abi::PlanSegment& whole, std::uint64_t bytes,
+                             const ElfSegment& segment, const ProgramRequest& request) {
+    abi::PlanSegment mapped = whole;
+    mapped.length = bytes;
+    mapped.object = request.object;
+    mapped.source = request.object_offset + segment.file_offset - whole.source_offset;
+    mapped.bytes = 0;
+    mapped.source_offset = 0;
+    const std::uint64_t taken = std::min(bytes - whole.source_offset, whole.bytes);
+    whole.address += bytes;
+    whole.length -= bytes;
+    whole.source = taken < whole.bytes ? whole.source + taken : 0;
+    whole.bytes -= taken;
+    whole.source_offset = 0;
+    return mapped;
+}
+
 abi::PlanSegment plan_of(const ElfSegment& segment, Bytes file, std::uint64_t base) {
     const std::uint64_t first = base + segment.address;
     const std::uint64_t start = align_down(first, page_size);
@@ -50,20 +81,33 @@ bool share_a_page(const ElfSegment& before, const ElfSegment& after) {
     return align_down(after.address, page_size) < align_up(before.end(), page_size);
 }
 
+/// Plans a segment as one or two, of which `more` others, and stack and guard, follow.
+void add_segment(const ElfSegment& segment, const ProgramRequest& request, std::uint64_t base,
+                 std::size_t more, ProgramPlan& out, std::size_t& count) {
+    abi::PlanSegment rest = plan_of(segment, request.file, base);
+    const std::uint64_t mapped = mapped_bytes(segment, request);
+    if (mapped != 0 && count + 2 + more + 2 <= ProgramPlan::segment_limit)
+        out.segments[count++] = take_mapped(rest, mapped, segment, request);
+    if (rest.length != 0) out.segments[count++] = rest;
+}
+
 /// Gives the number of plan segments, or 0 with `out.reason` set.
-std::size_t add_segments(const ElfImage& image, Bytes file, std::uint64_t base, ProgramPlan& out) {
+std::size_t add_segments(const ElfImage& image, const ProgramRequest& request, std::uint64_t base,
+                         ProgramPlan& out) {
     std::size_t count = 0;
+    std::size_t more = image.segments().size();
     ElfSegment pending = image.segments()[0];
     for (const ElfSegment& segment : image.segments().subspan(1)) {
+        --more;
         if (!share_a_page(pending, segment)) {
-            out.segments[count++] = plan_of(pending, file, base);
+            add_segment(pending, request, base, more, out, count);
             pending = segment;
         } else if (!merge(pending, segment)) {
             out.reason = ElfError::overlapping_segments;
             return 0;
         }
     }
-    out.segments[count++] = plan_of(pending, file, base);
+    add_segment(pending, request, base, 0, out, count);
     return count;
 }
 
@@ -124,7 +168,7 @@ Result<void> plan_program(const ProgramRequest& request, ProgramPlan& out) {
     const std::uint64_t base =
         image.position_independent ? align_up(program_base, image.alignment) : 0;
     if (base > elf_user_end || image.span_end > elf_user_end - base) return Error::no_space;
-    std::size_t count = add_segments(image, request.file, base, out);
+    std::size_t count = add_segments(image, request, base, out);
     if (count == 0) return error_of(out.reason);
 
     const std::uint64_t stack =

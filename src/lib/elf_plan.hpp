@@ -38,6 +38,10 @@ inline constexpr std::size_t argument_block_limit = 4096;
 struct ProgramRequest {
     std::string_view name; ///< cut to abi::name_limit - 1
     Bytes file;            ///< the ELF file; `spawn` copies from it, so it stays until then
+    /// The memory object that holds the file, if it does, and where the file begins in it: whole
+    /// pages of it are mapped, and not copied, where that is on a page boundary.
+    abi::Handle object = abi::no_handle;
+    std::uint64_t object_offset = 0;
     std::span<const std::string_view> arguments{};   ///< by custom the first is the name
     std::span<const abi::Handle> handles{};          ///< for the new process, in order
     std::uint64_t stack_bytes = program_stack_bytes; ///< a multiple of the page size
@@ -47,7 +51,7 @@ struct ProgramRequest {
 /// Everything that `spawn` reads, the file itself aside. Its parts refer to each other by address,
 /// so it stays where it is until `spawn` returned.
 struct ProgramPlan {
-    static constexpr std::size_t segment_limit = ElfImage::max_segments + 2;
+    static constexpr std::size_t segment_limit = abi::plan_segment_limit;
 
     abi::SpawnPlan plan{};
     std::array<abi::PlanSegment, segment_limit> segments{};
@@ -58,7 +62,7 @@ struct ProgramPlan {
     ProgramPlan(const ProgramPlan&) = delete;
     ProgramPlan& operator=(const ProgramPlan&) = delete;
 };
-static_assert(ProgramPlan::segment_limit <= abi::plan_segment_limit);
+static_assert(ElfImage::max_segments + 2 <= ProgramPlan::segment_limit);
 
 /// Fills `out` for the request. Errors: that of the ELF file (`out.reason` says which); too_large
 /// (the arguments don't fit their block); limit_reached (too many handles); invalid_argument (the

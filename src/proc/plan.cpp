@@ -81,6 +81,13 @@ Result<void> PlanCopy::check_segment(const abi::PlanSegment& segment) const {
     if ((segment.flags & ~known_flags) != 0 || segment.reserved != 0)
         return Error::invalid_argument;
     TRY(vm::Access::make(segment.access));
+    if (segment.object != abi::no_handle) {
+        const bool plain = segment.bytes == 0 && segment.source_offset == 0 &&
+                           (segment.flags & abi::map_guard) == 0;
+        // The kernel's own plans have no handles.
+        if (!plain || segment.source % page_size != 0 || memory == PlanMemory::kernel)
+            return Error::invalid_argument;
+    }
     if (segment.bytes == 0) return {};
     if ((segment.flags & abi::map_guard) != 0) return Error::invalid_argument;
     if (segment.source_offset > segment.length ||

@@ -3,6 +3,7 @@
 #include "proc/spawn.hpp"
 
 #include "proc/plan.hpp"
+#include "proc/resources.hpp"
 #include "proc/scheduler.hpp"
 #include "proc/user_memory.hpp"
 #include "vm/heap.hpp"
@@ -49,9 +50,28 @@ Result<void> fill_segment(vm::AddressSpace& space, const PlanCopy& plan,
     return {};
 }
 
+/// Maps pages of an object that the running process has a handle to: what is written is a copy.
+Result<void> map_segment(vm::AddressSpace& space, const abi::PlanSegment& segment,
+                         vm::Access access) {
+    const auto object =
+        TRY(current_process().handles().find<MemoryObject>(segment.object, abi::right_inspect));
+    const std::uint64_t end = object->memory().pages().bytes();
+    if (segment.source > end || segment.length > end - segment.source) return Error::too_large;
+    TRY(space.map_object({.object = &object->memory(),
+                          .first_page = segment.source >> page_bits,
+                          .address = VirtAddr{segment.address},
+                          .pages = PageCount{segment.length >> page_bits},
+                          .placement = vm::Placement::fixed,
+                          .access = access,
+                          .is_private = true,
+                          .noreserve = (segment.flags & abi::map_noreserve) != 0}));
+    return {};
+}
+
 Result<void> add_segment(vm::AddressSpace& space, const PlanCopy& plan,
                          const abi::PlanSegment& segment) {
     const vm::Access access = TRY(vm::Access::make(segment.access));
+    if (segment.object != abi::no_handle) return map_segment(space, segment, access);
     TRY(space.map({.address = VirtAddr{segment.address},
                    .pages = PageCount{segment.length >> page_bits},
                    .placement = vm::Placement::fixed,

@@ -103,6 +103,17 @@ public:
                      (is_user ? bit_user : bit_global) | (access.executable() ? 0 : no_execute())};
     }
 
+    /// A leaf of a page table about no page yet, for pages of an object that take the place of
+    /// `promise`, which stands for them: see `about_page_of`. `is_cow`: of a private mapping.
+    static constexpr Entry object_page(Entry promise, bool is_cow) {
+        const Access access = promise.access();
+        return Entry{bit_present | bit_user | bit_shared | (promise.bits_ & granted_mask) |
+                     (is_cow              ? bit_cow
+                      : access.writable() ? bit_write
+                                          : 0) |
+                     (access.executable() ? 0 : no_execute())};
+    }
+
     /// Which alternative this is in a table at `level`.
     constexpr EntryKind kind(Level level) const {
         if ((bits_ & bit_present) != 0)
@@ -404,6 +415,10 @@ static_assert(Entry::leaf(PhysAddr{0x200000}, Access::read_write(), 2, {.global 
 static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read_write(), 1,
                           {.type = MemoryType::uncached, .shared = true, .cow = true})
                   .raw() == 0x8c0000000000261d);
+static_assert(Entry::object_page(Entry::file(Id{7}, Access::read_write(), {Ceiling::all()}),
+                                 true) ==
+              Entry::leaf(PhysAddr{}, Access::read_write(), 1,
+                          {.intent = {Ceiling::all()}, .shared = true, .cow = true}));
 static_assert(Entry::absent().raw() == 0);
 static_assert(Entry::page(PhysAddr{0x2000}, Entry::lazy(Access::read_write(), {Ceiling::all()}),
                           false, true) ==

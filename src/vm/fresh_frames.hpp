@@ -16,10 +16,17 @@ public:
     FreshFrames(const FreshFrames&) = delete;
     FreshFrames& operator=(const FreshFrames&) = delete;
 
+    /// Takes them, whatever they hold. False if there are none.
+    bool allocate(FrameKind kind) {
+        const auto first = order_ == 0 ? allocate_frame(kind) : allocate_frames(kind, order_);
+        if (first) first_ = *first;
+        return first.ok();
+    }
+    void fill_with_zeros() { port::zero_pages(direct(first_), 1ULL << order_); }
     /// Takes them, filled with zeros. False if there are none.
     bool allocate_zeros(FrameKind kind) {
         if (!allocate(kind)) return false;
-        port::zero_pages(direct(first_), 1ULL << order_);
+        fill_with_zeros();
         return true;
     }
     /// Takes one, as a copy of another, which records the same page of an object, if any. False if
@@ -36,12 +43,6 @@ public:
     void install() { first_ = PhysAddr{}; }
 
 private:
-    bool allocate(FrameKind kind) {
-        const auto first = order_ == 0 ? allocate_frame(kind) : allocate_frames(kind, order_);
-        if (first) first_ = *first;
-        return first.ok();
-    }
-
     const unsigned order_;
     PhysAddr first_{};
 };

@@ -5,7 +5,8 @@
 //   root ──► table, level 2        an entry speaks for all pages below it:
 //             ├─ table, level 1      leaf       resident: a frame of kind `cache`
 //             │   ├─ leaf            uncached   not here: zeros on demand, or the pager has it
-//             │   └─ uncached
+//             │   ├─ uncached
+//             │   └─ lazy       being made: filled with zeros
 //             └─ uncached            no list and no tree of ranges beside it
 //
 // A cached frame counts who refers to it: the object, each present (or parked) entry, and whoever
@@ -33,7 +34,7 @@ enum class PageState : std::uint8_t {
     held,       ///< it is resident, and the caller has a reference to its frame
     missing,    ///< the pager has it
     beyond_end, ///< there is no such page
-    leaving,    ///< it is being taken out: wait a little, and ask again
+    leaving,    ///< it is being taken out, or made: wait a little, and ask again
     no_memory,
 };
 
@@ -128,6 +129,8 @@ public:
     MemoryObject(Source source, PageCount pages, Ceiling most, const QuotaRef& quota);
 
 private:
+    friend class ResidentPages;
+
     /// Pages of charge for `pages` pages and all tables that they need.
     static std::uint64_t charge_for(std::uint64_t pages);
     /// The level of the table that has room for so many pages.

@@ -17,6 +17,8 @@ Slot& slot_at(Entry table, std::uint64_t page, Level level) {
 
 /// How the cache's tables refer to a page. Nothing walks them but this file.
 Entry resident_page(PhysAddr frame) { return Entry::leaf(frame, Access::read(), 1, {}); }
+/// Somebody has the frame for it in hand, and fills it with zeros.
+constexpr Entry being_made = Entry::lazy(Access::none(), {});
 
 } // namespace
 
@@ -90,19 +92,35 @@ MemoryObject::Held MemoryObject::hold(std::uint64_t index) {
         frame_record(frame).references.fetch_add(1, std::memory_order_relaxed);
         return Held{PageState::held, frame};
     };
-    const Guard guard(lock_);
-    if (index >= pages_) return {PageState::beyond_end};
-    if (!gives(index)) return {PageState::leaving};
-    if (const Slot* const slot = find(index); slot != nullptr && slot->load().present())
-        return held(slot->load().frame());
-    if (source_ != Source::zeros) return {PageState::missing};
-    // Under the lock: what is charged is one page here, not one in the hand of each who wants it.
-    const auto slot = make_slot(index);
     FreshFrames fresh(0);
-    if (!slot || !fresh.allocate_zeros(FrameKind::cache)) return {PageState::no_memory};
-    put(**slot, index, fresh.first());
+    {
+        const Guard guard(lock_);
+        if (index >= pages_) return {PageState::beyond_end};
+        if (!gives(index)) return {PageState::leaving};
+        if (const Slot* const slot = find(index); slot != nullptr && slot->load().present())
+            return held(slot->load().frame());
+        if (source_ != Source::zeros) return {PageState::missing};
+        // Taken under the lock by who makes it: what is charged is one page, not one in the hand of
+        // each who wants it. Filled without the lock.
+        const auto slot = make_slot(index);
+        if (!slot) return {PageState::no_memory};
+        if ((*slot)->load() == being_made) return {PageState::leaving};
+        if (!fresh.allocate(FrameKind::cache)) return {PageState::no_memory};
+        (*slot)->store(being_made);
+    }
+    fresh.fill_with_zeros();
+    const Guard guard(lock_);
+    Slot* const slot = find(index);
+    // Unless the object became shorter meanwhile, and perhaps longer again.
+    if (slot == nullptr || slot->load() != being_made) return {PageState::leaving};
+    if (index >= pages_) {
+        slot->store(Entry::uncached());
+        return {PageState::beyond_end};
+    }
+    const PhysAddr frame = fresh.first();
+    put(*slot, index, frame);
     fresh.install();
-    return held((*slot)->load().frame());
+    return held(frame);
 }
 
 Result<void> MemoryObject::supply(std::uint64_t index, FreshFrames& page) {

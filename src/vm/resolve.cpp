@@ -4,7 +4,7 @@
 //   empty ─► hole        lazy ─► read: the frame of zeros; write: a zeroed frame of its own
 //                        huge and lazy, writable ─► 2 MiB of its own: block.cpp
 //   leaf ─► allowed by now: a stale translation, restart;  cow and written: a frame of its own
-//   shared or file ─► its object's page: resolve_object.cpp
+//   shared or file ─► its object's page: resolve_cached.cpp, resolve_object.cpp
 //   anything else ─► forbidden
 #include "vm/block.hpp"
 #include "vm/fault_access.hpp"
@@ -30,6 +30,9 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     if (kind != EntryKind::lazy && kind != EntryKind::leaf) {
         if (kind == EntryKind::table) return refuse(resolution_of(transaction.lacking()));
         if (kind == EntryKind::file || kind == EntryKind::shared) {
+            if (!force && transaction.in_page_table() &&
+                resolve_cached(transaction, page, old, wanted)) [[likely]]
+                return Resolution::resolved;
             transaction.leave();
             return resolve_object(page, wanted, touch, refused);
         }

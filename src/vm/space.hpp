@@ -24,6 +24,7 @@ struct CachedPages;
 class ObjectUser;
 class QuotaRef;
 struct TransferPlan;
+class Transaction;
 
 /// Where a new mapping goes.
 enum class Placement : std::uint8_t {
@@ -305,6 +306,13 @@ private:
     };
     /// Makes one page's frame as the touch needs it.
     Resolution resolve_page(VirtAddr page, FaultAccess access, Touch touch, Located& refused);
+    /// An access to a page for which `old`, an object's entry, stands in the page table that is
+    /// locked, if the object has the page and there is nothing to wait for. Else false, and nothing
+    /// is done.
+    bool resolve_cached(Transaction& transaction, VirtAddr page, Entry old, FaultAccess wanted);
+    /// Of that: a copy of the page, which is promised.
+    static bool install_copy(Transaction& transaction, Entry old, MemoryObject& object,
+                             std::uint64_t index);
     /// The same for a page that an object has, or a private copy of it. Takes no lock before it has
     /// the page.
     Resolution resolve_object(VirtAddr page, FaultAccess access, Touch touch, Located& refused);

@@ -111,6 +111,10 @@ struct alignas(64) TableDescriptor {
             index += bits;
         }
     }
+    /// The same for so many slots, not empty, that held `old` and got pages.
+    void count_installed(unsigned number, Entry old) {
+        if (old == base) differing = static_cast<std::uint16_t>(differing + number);
+    }
     /// Fills an empty table. Precondition: nothing reaches it; `entry` is not empty.
     void fill(Slot* slots, Entry entry) {
         for (unsigned index = 0; index < table_entries; ++index) slots[index].store(entry);

@@ -187,6 +187,35 @@ public:
         applied_ = true;
     }
 
+    /// The same for pages of an object, and around it, where entries are `old` too, for up to
+    /// `before` and `behind` more: `model` says how the pages are mapped that `cached`, where the
+    /// range's page stands in the object's cache, has there. Each has one user more then. Under the
+    /// object's lock.
+    [[gnu::always_inline]] void install_around(Entry old, Entry model, const Slot* cached,
+                                               unsigned before, unsigned behind) {
+        Slot* const slot = top_.slots + top_.index_of(range_.start);
+        unsigned installed = 0;
+        const auto install_at = [&](Slot& here, Entry page) {
+            frame_record(page.frame()).references.fetch_add(1, std::memory_order_relaxed);
+            here.store(model.about_page_of(page));
+            ++installed;
+        };
+        install_at(*slot, cached->peek());
+        // Each way until something else stands there.
+        const Slot* page = cached;
+        for (Slot* at = slot + 1; at <= slot + behind && at->peek() == old; ++at)
+            if (const Entry next = (++page)->peek(); next.present()) [[likely]]
+                install_at(*at, next);
+        page = cached;
+        for (Slot* at = slot - 1; at >= slot - before && at->peek() == old; --at)
+            if (const Entry next = (--page)->peek(); next.present()) [[likely]]
+                install_at(*at, next);
+        top_.descriptor->count_installed(installed, old);
+        if (top_.descriptor->idle) [[unlikely]]
+            note_idle(top_, model);
+        applied_ = true;
+    }
+
     /// Whether other spaces may have the page table in which the range lies.
     bool in_shared_table() const {
         return top_.descriptor->references.load(std::memory_order_acquire) != 1;

@@ -15,6 +15,8 @@ def user_cases(case):
     yield case("commands: maps", words="run=maps; maps kernel; maps 1; maps 2; maps 999",
                status=35,
                expect=(rf"(?m)^{ADDRESS}-{ADDRESS} r-x present (\d+)/\1 4K anonymous$",
+                       rf"(?m)^{ADDRESS}-{ADDRESS} r-x shared \d+/\d+ 4K bin/maps\+1000$",
+                       rf"(?m)^{ADDRESS}-{ADDRESS} r-x shared \d+/\d+ 4K bin/sh\+1000$",
                        rf"(?m)^{ADDRESS}-{ADDRESS} rw- lazy 0/\d+ 4K anonymous$",
                        rf"(?m)^{ADDRESS}-{ADDRESS} --- callback 0/512 2M guard$",
                        rf"(?m)^ffff{ADDRESS}-ffff{ADDRESS} rw- present \d+/\d+ ",

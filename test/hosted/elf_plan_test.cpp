@@ -131,6 +131,81 @@ TEST_CASE("plan of a program with fixed addresses") {
     CHECK(out.segments[3].address == out.segments[4].address + out.segments[4].length);
 }
 
+TEST_CASE("plan of a program whose file lies in a memory object") {
+    Program program(3, 0x1010);
+    program.segment(4, 0, 0, 0x200, 0x200);
+    program.segment(5, 0x1000, 0x1000, 0x800, 0x800);
+    program.segment(6, 0x2100, 0x3100, 0x1200, 0x5000);
+    lib::ProgramPlan out;
+    const auto plan = [&](std::uint64_t offset) {
+        REQUIRE(lib::plan_program(
+            {.name = "p", .file = program.bytes, .object = 77, .object_offset = offset}, out));
+    };
+    SUBCASE("on a page boundary") {
+        plan(0x6000);
+        REQUIRE(out.plan.segment_count == 6);
+        const auto& text = out.segments[1];
+        CHECK(text.address == lib::program_base + 0x1000);
+        CHECK(text.length == 0x1000);
+        CHECK(text.object == 77);
+        CHECK(text.source == 0x7000);
+        CHECK(text.bytes == 0);
+        CHECK(text.access == (abi::access_read | abi::access_execute));
+        // Of what is written whole pages of the file; the rest is copied, with zeros behind it.
+        const auto& data = out.segments[2];
+        CHECK(data.address == lib::program_base + 0x3000);
+        CHECK(data.length == 0x1000);
+        CHECK(data.object == 77);
+        CHECK(data.source == 0x8000);
+        CHECK(data.source_offset == 0);
+        CHECK(data.access == (abi::access_read | abi::access_write));
+        const auto& rest = out.segments[3];
+        CHECK(rest.address == lib::program_base + 0x4000);
+        CHECK(rest.length == 0x5000);
+        CHECK(rest.object == abi::no_handle);
+        CHECK(rest.source == program.address() + 0x3000);
+        CHECK(rest.bytes == 0x300);
+        CHECK(rest.source_offset == 0);
+        CHECK(out.segments[4].object == abi::no_handle); // the stack
+    }
+    SUBCASE("elsewhere all is copied") {
+        plan(0x6200);
+        REQUIRE(out.plan.segment_count == 5);
+        for (const auto& segment : std::span(out.segments).first(5))
+            CHECK(segment.object == abi::no_handle);
+        CHECK(out.segments[2].bytes == 0x1200);
+        CHECK(out.segments[2].source_offset == 0x100);
+    }
+}
+
+TEST_CASE("read-only memory beyond the file's bytes is zeros, not what follows in the file") {
+    Program program(3, 0x10);
+    program.segment(5, 0, 0, 0x1300, 0x2800);
+    lib::ProgramPlan out;
+    REQUIRE(lib::plan_program(
+        {.name = "p", .file = program.bytes, .object = 77, .object_offset = 0}, out));
+    REQUIRE(out.plan.segment_count == 4);
+    CHECK(out.segments[0].object == 77);
+    CHECK(out.segments[0].length == 0x1000);
+    CHECK(out.segments[1].object == abi::no_handle);
+    CHECK(out.segments[1].length == 0x2000);
+    CHECK(out.segments[1].bytes == 0x300);
+}
+
+TEST_CASE("a plan has room for all segments of a program in an object") {
+    Program program(3, 0x10);
+    for (std::uint16_t n = 0; n < lib::ElfImage::max_segments; ++n)
+        program.segment(n == 0 ? 5 : 6, 0x1000, n * 0x10000U, 0x1800, 0x3000);
+    lib::ProgramPlan out;
+    REQUIRE(lib::plan_program(
+        {.name = "p", .file = program.bytes, .object = 77, .object_offset = 0x1000}, out));
+    CHECK(out.plan.segment_count <= abi::plan_segment_limit);
+    std::uint64_t covered = 0;
+    for (const auto& segment : std::span(out.segments).first(out.plan.segment_count - 2))
+        covered += segment.length;
+    CHECK(covered == lib::ElfImage::max_segments * 0x3000);
+}
+
 TEST_CASE("plan of segments that share a page") {
     lib::ProgramPlan out;
     Program joined(2, 0x400010);

@@ -66,6 +66,64 @@ TEST_CASE("proc: a child gets copies of what its plan names, and nothing else") 
     });
 }
 
+TEST_CASE("proc: a child's memory comes out of an object, and is copied when it is written") {
+    Booted booted;
+    booted.run([] {
+        constexpr std::uint64_t read_write = abi::access_read | abi::access_write;
+        const Answer memory =
+            ask(SystemCall::object_create, abi::ObjectKind::memory, 3 * page_size);
+        REQUIRE(memory.ok());
+        const VirtAddr here{0x4000'0000};
+        REQUIRE(ask(SystemCall::map_object, memory.value, here.value, 0, read_write, abi::map_fixed)
+                    .ok());
+        put(here + page_size, std::uint64_t{11});
+        put(here + 2 * page_size, std::uint64_t{12});
+        Plan plan([] {
+            const VirtAddr there{0x5000'0000};
+            CHECK(get<std::uint64_t>(there) == 11);
+            CHECK(get<std::uint64_t>(there + page_size) == 12);
+            put(there, std::uint64_t{21});
+            CHECK(get<std::uint64_t>(there) == 21);
+            ask(SystemCall::process_kill, 0, 5);
+        });
+        plan.segments.push_back({.address = 0x5000'0000,
+                                 .length = 2 * page_size,
+                                 .source = page_size,
+                                 .bytes = 0,
+                                 .source_offset = 0,
+                                 .access = read_write,
+                                 .flags = 0,
+                                 .reserved = 0,
+                                 .object = memory.value});
+        for (int i = 0; i < 2; ++i) {
+            const Answer made = plan.spawn();
+            REQUIRE(made.ok());
+            CHECK(wait_for(made).value == 5);
+            CHECK(get<std::uint64_t>(here + page_size) == 11);
+        }
+        const auto with = [&](auto change) {
+            return refused([&](Plan& p) {
+                p.segments.push_back(plan.segments.back());
+                change(p.segments.back());
+            });
+        };
+        using abi::PlanSegment;
+        const Answer blind = ask(SystemCall::handle_duplicate, memory.value, abi::right_control);
+        const Answer other = ask(SystemCall::object_create, abi::ObjectKind::notification);
+        const Footprint before;
+        CHECK(with([](PlanSegment& s) { s.object = 0x1234; }) == Error::bad_handle);
+        CHECK(with([](PlanSegment& s) { s.source = 1; }) == Error::invalid_argument);
+        CHECK(with([](PlanSegment& s) { s.bytes = 1; }) == Error::invalid_argument);
+        CHECK(with([](PlanSegment& s) { s.source_offset = 1; }) == Error::invalid_argument);
+        CHECK(with([](PlanSegment& s) { s.flags = abi::map_guard; }) == Error::invalid_argument);
+        CHECK(with([](PlanSegment& s) { s.source = 2 * page_size; }) == Error::too_large);
+        CHECK(with([](PlanSegment& s) { s.source = ~0ULL << 12; }) == Error::too_large);
+        CHECK(with([&](PlanSegment& s) { s.object = blind.value; }) == Error::not_permitted);
+        CHECK(with([&](PlanSegment& s) { s.object = other.value; }) == Error::bad_handle);
+        CHECK(Footprint() == before);
+    });
+}
+
 TEST_CASE("proc: plans that are refused") {
     Booted booted;
     booted.run([] {

@@ -212,6 +212,67 @@ TEST_CASE("beyond a lower end nothing is left; what comes again is zeros") {
     CHECK(shim::boot_object(machine, 2)->resize({1}).error() == Error::unsupported);
 }
 
+namespace {
+MemoryObject* object_at_work = nullptr;
+std::uint64_t pages_at_last = 0;
+
+/// Another CPU makes the object shorter, and then perhaps longer again.
+void resize_meanwhile() {
+    shim::zero_watcher = nullptr;
+    shim::set_cpu(1);
+    CHECK(object_at_work->resize({1}).ok());
+    if (pages_at_last != 1) CHECK(object_at_work->resize({pages_at_last}).ok());
+    shim::set_cpu(0);
+}
+/// Another CPU asks for the page that is being made, and for another one.
+void hold_meanwhile() {
+    shim::zero_watcher = nullptr;
+    shim::set_cpu(1);
+    CHECK(object_at_work->hold(3).state == PageState::leaving);
+    const MemoryObject::Held other = object_at_work->hold(4);
+    CHECK(other.state == PageState::held);
+    release_frame(other.frame);
+    shim::set_cpu(0);
+}
+} // namespace
+
+TEST_CASE("while a page is filled with zeros, others use the object, and change it") {
+    Machine machine;
+    const ObjectRef object = zeros_object(8);
+    Space space(machine);
+    map_at(space, object, here, 0, 8);
+    object_at_work = object.get();
+    SUBCASE("it is asked for") {
+        shim::zero_watcher = hold_meanwhile;
+        CHECK(machine.read_word(*space, page_at(3)) == 0);
+        CHECK(object->resident().value == 2);
+        CHECK(shim::users_of(*space, page_at(3)) == 2);
+    }
+    SUBCASE("it is cut off") {
+        pages_at_last = 1;
+        shim::zero_watcher = resize_meanwhile;
+        CHECK(read(machine, space, page_at(3)) == Resolution::beyond_end);
+        CHECK(object->resident().value == 0);
+    }
+    SUBCASE("it is cut off, beside one that stays") {
+        pages_at_last = 1;
+        CHECK(read(machine, space, page_at(0)) == Resolution::resolved);
+        shim::zero_watcher = resize_meanwhile;
+        CHECK(read(machine, space, page_at(3)) == Resolution::beyond_end);
+        REQUIRE(object->resize({8}).ok());
+        CHECK(machine.read_word(*space, page_at(3)) == 0);
+        CHECK(object->resident().value == 2);
+    }
+    SUBCASE("it is cut off, and comes again") {
+        pages_at_last = 8;
+        shim::zero_watcher = resize_meanwhile;
+        CHECK(machine.read_word(*space, page_at(3)) == 0);
+        CHECK(object->resident().value == 1);
+    }
+    CHECK((shim::zero_watcher == nullptr));
+    CHECK(faults_of(machine, *space) == "");
+}
+
 TEST_CASE("a pager's object grows and shrinks with what it was given") {
     Machine machine;
     const std::uint64_t before = committed().value;

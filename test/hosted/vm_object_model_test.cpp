@@ -260,7 +260,12 @@ private:
     Resolution touch(unsigned space, std::uint64_t cell, Operation operation) {
         for (;;) {
             AddressSpace& of = **spaces_[space];
+            const std::uint64_t resident = objects_[1]->resident().value;
+            const std::uint64_t zeros = objects_[0]->resident().value;
             const auto how = machine_.touch(of, address(cell), operation);
+            // What neighbours are mapped with it is there already.
+            require(objects_[1]->resident().value == resident, "a fault made a pager's page");
+            require(objects_[0]->resident().value <= zeros + 1, "a fault made pages beside");
             if (how.resolution != Resolution::needs_page) return how.resolution;
             const auto missing = of.missing_page(address(cell));
             require(missing.has_value() && missing->object.get() == objects_[1].get(),

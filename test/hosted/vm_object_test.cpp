@@ -334,10 +334,10 @@ TEST_CASE("the map tells which object's page is where, present or not") {
     const ObjectRef file = boot_object(machine, 64);
     Space space(machine);
     REQUIRE(map_at(space, memory, here, {.first = 8, .pages = 16}).ok());
-    REQUIRE(map_at(space, file, page_at(16), owned(16, 3)).ok());
+    REQUIRE(map_at(space, file, page_at(16), owned(48, 3)).ok());
     CHECK(machine.write_word(*space, page_at(2), 1) == Resolution::resolved);
-    CHECK(machine.read_word(*space, page_at(20)) == 8);
-    CHECK(machine.write_word(*space, page_at(21), 1) == Resolution::resolved);
+    CHECK(machine.read_word(*space, page_at(36)) == 24); // with its neighbours, 32 to 47
+    CHECK(machine.write_word(*space, page_at(37), 1) == Resolution::resolved);
     const auto runs = shim::all_runs(*space);
     struct Expected {
         std::uint64_t page;
@@ -347,10 +347,11 @@ TEST_CASE("the map tells which object's page is where, present or not") {
         std::uint64_t present;
     };
     const Expected expected[] = {
-        {0, memory, 8, abi::State::shared, 0},  {2, memory, 10, abi::State::shared, 1},
-        {3, memory, 11, abi::State::shared, 0}, {16, file, 3, abi::State::file, 0},
-        {20, file, 7, abi::State::shared, 1},   {21, file, 8, abi::State::present, 1},
-        {22, file, 9, abi::State::file, 0},
+        {0, memory, 8, abi::State::shared, 1},  {2, memory, 10, abi::State::shared, 1},
+        {3, memory, 11, abi::State::shared, 1}, {16, file, 3, abi::State::file, 0},
+        {31, file, 18, abi::State::file, 0},    {32, file, 19, abi::State::shared, 5},
+        {36, file, 23, abi::State::shared, 5},  {37, file, 24, abi::State::present, 1},
+        {38, file, 25, abi::State::shared, 10}, {48, file, 35, abi::State::file, 0},
     };
     std::size_t at = 0;
     for (const Expected& one : expected) {
@@ -361,10 +362,11 @@ TEST_CASE("the map tells which object's page is where, present or not") {
         CHECK(runs[at].offset + (page_at(one.page).value - runs[at].start) ==
               one.index * page_size);
         CHECK(runs[at].state == one.state);
+        CHECK(runs[at].present == one.present);
     }
-    const auto near = space->nearest(page_at(30), abi::Direction::up);
+    const auto near = space->nearest(page_at(60), abi::Direction::up);
     REQUIRE(near);
-    CHECK(near->offset == 9 * page_size);
+    CHECK(near->offset == 35 * page_size);
     CHECK(near->id == file->number());
 }
 

@@ -106,6 +106,10 @@ private:
     vm::AddressSpace space_;
 };
 
+/// Called before pages are filled with zeros. Set while one thread runs only.
+using ZeroWatcher = void (*)();
+inline constinit ZeroWatcher zero_watcher = nullptr;
+
 /// This thread goes on as that CPU.
 void set_cpu(unsigned cpu);
 

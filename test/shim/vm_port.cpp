@@ -75,6 +75,7 @@ void spin_wait() {
 }
 
 void zero_pages(void* first, std::uint64_t count) {
+    if (shim::zero_watcher != nullptr) shim::zero_watcher();
     if (reinterpret_cast<std::uintptr_t>(first) % page_size != 0) panic("zero_pages not aligned");
     for (auto* page = static_cast<std::byte*>(first); count != 0; --count, page += page_size) {
         vm::tell(page, page_size, vm::Step::write);

@@ -32,6 +32,9 @@ constexpr std::string_view count_60000_rows[] = {"mmap_munmap_4K_n60000"};
 constexpr std::string_view fragmented_rows[] = {"frag20000_mmap_munmap_2p_skip_all"};
 constexpr std::string_view protect_rows[] = {"mprotect_4K_to_ro", "mprotect_4K_to_rw",
                                              "mprotect_64M_to_ro", "mprotect_64M_to_rw"};
+constexpr std::string_view file_rows[] = {"file_shared_readfault_around64K_per_page",
+                                          "file_shared_readfault_around4K_per_page",
+                                          "file_private_writefault_around64K_per_page"};
 constexpr std::string_view upcall_rows[] = {"sigsegv_handler_skips", "sigsegv_handler_mprotects"};
 constexpr std::string_view spawn_0_rows[] = {"posix_spawn_exit_wait_0M"};
 constexpr std::string_view spawn_1024_rows[] = {"posix_spawn_exit_wait_1024M"};
@@ -58,6 +61,7 @@ constexpr Group table[] = {
     {"map-60000", measure_map_counts_60000, count_60000_rows},
     {"fragmented", measure_fragmented, fragmented_rows},
     {"protect", measure_protect, protect_rows},
+    {"files", measure_files, file_rows},
     {"upcalls", measure_upcalls, upcall_rows},
     {"spawn-0", measure_spawn_0, spawn_0_rows},
     {"spawn-1024", measure_spawn_1024, spawn_1024_rows},

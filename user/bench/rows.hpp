@@ -59,6 +59,7 @@ void measure_map_counts_2000();
 void measure_map_counts_60000();
 void measure_fragmented();
 void measure_protect();
+void measure_files();
 void measure_upcalls();
 void measure_spawn_0();
 void measure_spawn_1024();

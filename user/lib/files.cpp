@@ -2,6 +2,7 @@
 // Files by name, out of the boot archive.
 #include "user/lib/files.hpp"
 
+#include "lib/address.hpp"
 #include "lib/format.hpp"
 #include "lib/ustar.hpp"
 #include "user/lib/calls.hpp"
@@ -21,7 +22,12 @@ struct Member {
     lib::UstarEntry entry;
 };
 
-Vector<Member>* members = nullptr; ///< made at the first use; then it stays as it is
+Vector<Member>* members = nullptr;        ///< made at the first use; then it stays as it is
+const std::byte* archive_start = nullptr; ///< set with it
+
+std::uint64_t offset_of(const Member& member) {
+    return static_cast<std::uint64_t>(member.entry.content.data() - archive_start);
+}
 
 /// FNV-1a.
 std::uint64_t hash_of(std::string_view path) {
@@ -38,10 +44,16 @@ Result<lib::Bytes> map_archive() {
 }
 
 Result<void> read_members(Vector<Member>& list) {
-    lib::UstarReader reader(TRY(map_archive()));
+    const lib::Bytes archive = TRY(map_archive());
+    lib::UstarReader reader(archive);
     for (;;) {
         const auto entry = TRY(reader.next());
-        if (!entry) return {};
+        if (!entry) {
+            archive_start = archive.data();
+            return {};
+        }
+        // What has the next file's content begin on a page boundary.
+        if (entry->kind == lib::UstarEntry::Kind::other) continue;
         lib::FixedText<256> path;
         entry->write_path(path);
         list.push({hash_of(path.view()), *entry});
@@ -88,7 +100,18 @@ Result<File> open_file(std::string_view path) {
     const std::uint64_t hash = hash_of(path);
     for (const Member& member : TRY(all_members())) {
         if (member.path_hash != hash || !member.entry.matches(path)) continue;
-        return File{kind_of(member.entry.kind), member.entry.content};
+        return File{kind_of(member.entry.kind), member.entry.content, offset_of(member)};
+    }
+    return Error::not_found;
+}
+
+Result<std::uint64_t> write_file_at(std::uint64_t offset, lib::TextWriter& path) {
+    for (const Member& member : TRY(all_members())) {
+        const std::uint64_t start = align_down(offset_of(member), page_size);
+        if (member.entry.kind != lib::UstarEntry::Kind::file || offset < start) continue;
+        if (offset - start >= align_up(member.entry.content.size(), page_size)) continue;
+        member.entry.write_path(path);
+        return offset - start;
     }
     return Error::not_found;
 }

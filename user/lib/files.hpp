@@ -4,6 +4,7 @@
 #pragma once
 
 #include "lib/bytes.hpp"
+#include "lib/format.hpp"
 #include "lib/result.hpp"
 
 #include <cstdint>
@@ -13,10 +14,11 @@ namespace user {
 
 enum class FileKind : std::uint8_t { file, directory, link, other };
 
-/// A file: its content is memory, valid as long as the program runs.
+/// A file: its content is memory, valid as long as the program runs, of the boot archive.
 struct File {
     FileKind kind;
     lib::Bytes content;
+    std::uint64_t offset = 0; ///< of the content in the archive's memory object
 };
 
 /// What `list_files` tells about a member of a directory.
@@ -29,6 +31,10 @@ struct FileName {
 /// Opens by path; `/` in front and behind don't count. Errors: not_found, bad_format (damaged
 /// archive), or what mapping the archive gave.
 Result<File> open_file(std::string_view path);
+
+/// Appends the path of the file that holds an offset of the archive's memory object, pages taken
+/// whole; gives the offset in the file. Errors: not_found (no file's), or as above.
+Result<std::uint64_t> write_file_at(std::uint64_t offset, lib::TextWriter& path);
 
 /// Calls visit(context, name) for everything directly in the directory, "" or "/" being the root.
 /// Errors: not_found, invalid_argument (not a directory), bad_format.

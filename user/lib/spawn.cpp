@@ -26,10 +26,10 @@ Result<File> open_program(std::string_view name) {
     return open_file(path.view());
 }
 
-} // namespace
-
-Result<OwnedHandle> spawn_image(std::string_view name, std::span<const std::byte> file,
-                                Arguments arguments, const SpawnOptions& options) {
+/// The same as spawn_image, for a file at an offset in the archive, or (no_handle) anywhere.
+Result<OwnedHandle> spawn_file(std::string_view name, lib::Bytes file, abi::Handle object,
+                               std::uint64_t offset, Arguments arguments,
+                               const SpawnOptions& options) {
     std::array<abi::Handle, abi::plan_handle_limit> list{handles.console, handles.archive,
                                                          handles.directory};
     if (options.extra.size() > list.size() - standard_count) return Error::limit_reached;
@@ -37,6 +37,8 @@ Result<OwnedHandle> spawn_image(std::string_view name, std::span<const std::byte
     lib::ProgramPlan plan;
     TRY(lib::plan_program({.name = name,
                            .file = file,
+                           .object = object,
+                           .object_offset = offset,
                            .arguments = arguments,
                            .handles = std::span(list).first(standard_count + options.extra.size()),
                            .priority = options.priority},
@@ -49,12 +51,20 @@ Result<OwnedHandle> spawn_image(std::string_view name, std::span<const std::byte
     return process;
 }
 
+} // namespace
+
+Result<OwnedHandle> spawn_image(std::string_view name, std::span<const std::byte> file,
+                                Arguments arguments, const SpawnOptions& options) {
+    return spawn_file(name, file, abi::no_handle, 0, arguments, options);
+}
+
 Result<OwnedHandle> spawn(Arguments arguments, const SpawnOptions& options) {
     if (arguments.empty()) return Error::invalid_argument;
     const File file = TRY(open_program(arguments[0]));
     if (file.kind != FileKind::file) return Error::bad_format;
     const std::string_view path = arguments[0];
-    return spawn_image(path.substr(path.rfind('/') + 1), file.content, arguments, options);
+    return spawn_file(path.substr(path.rfind('/') + 1), file.content, handles.archive, file.offset,
+                      arguments, options);
 }
 
 Result<std::int32_t> run(Arguments arguments, const SpawnOptions& options) {

@@ -6,6 +6,7 @@
 #include "user/lib/calls.hpp"
 #include "user/lib/commands.hpp"
 #include "user/lib/directory.hpp"
+#include "user/lib/files.hpp"
 #include "user/lib/numbers.hpp"
 #include "user/lib/print.hpp"
 
@@ -35,6 +36,25 @@ const char* state_name(abi::State state) {
     return index < std::size(abi::state_names) ? abi::state_names[index] : "?";
 }
 
+/// The number of the boot archive's memory object; 0 if it can't be had.
+std::uint64_t archive_number() {
+    static const std::uint64_t number = [] {
+        const auto info = user::object_info(user::handles.archive);
+        return info ? info->number : 0;
+    }();
+    return number;
+}
+
+/// A file by its name, if it is known, else by its object's number; and the offset in it.
+void write_file(const abi::Run& run, lib::TextWriter& text) {
+    if (run.id == archive_number()) {
+        if (const auto offset = user::write_file_at(run.offset, text))
+            return text.format("+{:x}", *offset);
+        return text.format("archive+{:x}", run.offset);
+    }
+    text.format("file{}+{:x}", run.id, run.offset);
+}
+
 void write_what(const abi::Run& run, lib::TextWriter& text) {
     switch (run.origin) {
     case abi::Origin::anonymous:
@@ -43,7 +63,7 @@ void write_what(const abi::Run& run, lib::TextWriter& text) {
         else
             text.append("anonymous");
         return;
-    case abi::Origin::file: text.format("file{}+{:x}", run.id, run.offset); return;
+    case abi::Origin::file: write_file(run, text); return;
     case abi::Origin::window: text.format("window+{:x}", run.offset); return;
     case abi::Origin::callback: text.append(run.access == 0 ? "guard" : "callback"); return;
     }
@@ -58,7 +78,7 @@ void print_run(const abi::Run& run, Totals& totals) {
     const char rights[] = {(run.access & abi::access_read) != 0 ? 'r' : '-',
                            (run.access & abi::access_write) != 0 ? 'w' : '-',
                            (run.access & abi::access_execute) != 0 ? 'x' : '-'};
-    lib::FixedText<64> what;
+    lib::FixedText<288> what;
     write_what(run, what);
     user::print("{:012x}-{:012x} {} {} {}/{} {} {}\n", run.start, run.end,
                 std::string_view(rights, sizeof rights), state_name(run.state), run.present, pages,

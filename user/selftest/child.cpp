@@ -128,6 +128,20 @@ int child_signal(Arguments words) {
     return user::signal(user::extra_handle(0), bits) ? 0 : 1;
 }
 
+/// Reads all pages of its program that it may not write, says so, and waits.
+int child_read_program(Arguments words) {
+    std::array<abi::Run, 32> runs;
+    const auto found = user::query(abi::no_handle, 0, runs);
+    if (!found) return 1;
+    for (const abi::Run& run : *found) {
+        if (run.origin != abi::Origin::file || (run.access & abi::access_write) != 0) continue;
+        for (std::uint64_t at = run.start; at < run.end; at += page_size)
+            (void)*reinterpret_cast<const volatile char*>(at);
+    }
+    if (!user::signal(user::extra_handle(0), 1)) return 2;
+    return child_sleep(words);
+}
+
 // ---- accesses that must end it ---------------------------------------------------------------
 
 Result<std::uint64_t> page_with(std::uint32_t access, std::uint32_t flags = 0) {
@@ -284,6 +298,7 @@ constexpr Role roles[] = {
     {"receive-and-end", 0, child_receive_and_end},
     {"echo", 0, child_echo},
     {"signal", 1, child_signal},
+    {"read-program", 0, child_read_program},
     {"memory", 0, child_memory},
     {"write-protected", 0, child_write_protected},
     {"read-none", 0, child_read_none},

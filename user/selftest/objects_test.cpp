@@ -128,6 +128,36 @@ void the_archive_is_not_written() {
     EXPECT_EQUAL(word_at(text + 256), was);
 }
 
+/// One fault maps what is resident in 64 KiB around it, as far as the same is mapped.
+void a_fault_maps_its_neighbours() {
+    constexpr std::uint64_t pages = 48;
+    const user::OwnedHandle memory(REQUIRE(user::memory_create(pages * page_size)));
+    const Mapped writer(REQUIRE(user::map_object(memory.get(), 0, 0, read_write)),
+                        pages * page_size);
+    for (std::uint64_t page = 0; page < pages; ++page) word_at(writer + page * page_size) = page;
+    const Mapped reader(
+        REQUIRE(user::map_object(memory.get(), far_away, 0, abi::access_read, abi::map_fixed)),
+        pages * page_size);
+    const auto present = [&](std::uint64_t page) {
+        const auto run =
+            user::nearest(abi::no_handle, reader + page * page_size, abi::Direction::up);
+        return run ? run->present : ~0ULL;
+    };
+    EXPECT_EQUAL(word_at(reader + 0), 0U);
+    EXPECT_EQUAL(word_at(reader + page_size), 1U); // there is a page table, at the latest now
+    EXPECT_EQUAL(present(0), 16U);
+    EXPECT_EQUAL(word_at(reader + 20 * page_size), 20U);
+    EXPECT_EQUAL(present(0), 32U);
+    EXPECT_OK(
+        user::protect(reader + 40 * page_size, page_size, abi::access_read | abi::access_execute));
+    EXPECT_EQUAL(word_at(reader + 36 * page_size), 36U);
+    EXPECT_EQUAL(present(36), 40U);
+    EXPECT_EQUAL(present(40), 0U);
+    EXPECT_EQUAL(present(41), 0U);
+    for (std::uint64_t page = 0; page < pages; ++page)
+        EXPECT_EQUAL(word_at(reader + page * page_size), page);
+}
+
 void the_map_tells_object_and_offset() {
     const user::OwnedHandle memory(REQUIRE(user::memory_create(64 * page_size)));
     const auto number = static_cast<std::uint32_t>(REQUIRE(user::object_info(memory.get())).number);
@@ -255,6 +285,7 @@ constexpr Test tests[] = {
     {"private mappings copy", private_mappings_copy},
     {"a handle without control reads", a_handle_without_control_reads},
     {"the archive is not written", the_archive_is_not_written},
+    {"a fault maps its neighbours", a_fault_maps_its_neighbours},
     {"the map tells object and offset", the_map_tells_object_and_offset},
     {"bad requests are refused", bad_requests_are_refused},
     {"resized", resized},

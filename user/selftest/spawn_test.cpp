@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Spawning: arguments, handles, statuses, plans that must be refused, and that nothing is lost.
+#include "user/lib/files.hpp"
+#include "user/lib/handle.hpp"
 #include "user/lib/program.hpp"
 #include "user/selftest/child.hpp"
 #include "user/selftest/framework.hpp"
@@ -229,6 +231,40 @@ void thousand_spawns() {
 #undef TABULA_COMPARE_FIELD
 }
 
+/// Of a process, the pages of the boot archive's object that it has, and may not write.
+Result<std::uint64_t> shared_text(abi::Handle process) {
+    const std::uint64_t archive = TRY(user::object_info(user::handles.archive)).number;
+    std::array<abi::Run, 32> runs;
+    std::uint64_t pages = 0;
+    for (const abi::Run& run : TRY(user::query(process, 0, runs)))
+        if (run.origin == abi::Origin::file && run.id == archive &&
+            (run.access & abi::access_write) == 0)
+            pages += run.present;
+    return pages;
+}
+
+/// What two processes of one program read of it is there once.
+void programs_are_not_copied() {
+    const OnOneProcessor pinned;
+    EXPECT_EQUAL(REQUIRE(run_child({"exit", "0"})), 0); // what the kernel keeps for reuse
+    const auto file = REQUIRE(user::open_file("bin/selftest"));
+    EXPECT_EQUAL(file.offset % page_size, 0U);
+    const auto ready = user::OwnedHandle(REQUIRE(user::notification_create()));
+    const abi::Handle extra[] = {ready.get()};
+    const auto before = REQUIRE(settled_memory());
+    const auto child = REQUIRE(start_child({"read-program"}, extra));
+    EXPECT_EQUAL(REQUIRE(user::wait(ready.get())), 1U);
+    const std::uint64_t text = REQUIRE(shared_text(child.get()));
+    EXPECT(text * page_size > file.content.size() / 2);
+    const auto info = REQUIRE(user::process_info(child.get()));
+    EXPECT(info.anonymous < text);
+    // All that it took is less than its text alone.
+    const auto after = REQUIRE(user::memory_info());
+    EXPECT(before.free - after.free < text * 4);
+    REQUIRE(user::process_kill(child.get(), 0));
+    EXPECT_EQUAL(REQUIRE(user::process_wait(child.get())), 0);
+}
+
 void start_and_end_many() {
     std::array<user::OwnedHandle, 40> children;
     for (auto& child : children) child = REQUIRE(start_child({"sleep"}));
@@ -258,6 +294,7 @@ constexpr Test tests[] = {
     {"bad_plans", bad_plans},
     {"plans_that_fault", plans_that_fault},
     {"lasting_processes_are_independent", lasting_processes_are_independent},
+    {"programs_are_not_copied", programs_are_not_copied},
     {"many_at_once", many_at_once},
     {"thousand_spawns", thousand_spawns},
 };
