@@ -36,6 +36,9 @@ const char* state_name(abi::State state) {
 }
 
 void write_what(const abi::Run& run, lib::TextWriter& text) {
+    if (run.state == abi::State::callback)
+        return text.append(run.id < std::size(abi::callback_names) ? abi::callback_names[run.id]
+                                                                   : "callback");
     switch (run.origin) {
     case abi::Origin::anonymous:
         if (run.state == abi::State::shared)
@@ -44,8 +47,13 @@ void write_what(const abi::Run& run, lib::TextWriter& text) {
             text.append("anonymous");
         return;
     case abi::Origin::file: text.format("file{}+{:x}", run.id, run.offset); return;
-    case abi::Origin::window: text.format("window+{:x}", run.offset); return;
-    case abi::Origin::callback: text.append(run.access == 0 ? "guard" : "callback"); return;
+    case abi::Origin::window:
+        if (run.id == abi::clock_page_id)
+            text.append("clock");
+        else
+            text.format("window+{:x}", run.offset);
+        return;
+    case abi::Origin::callback: break; // in state callback only
     }
     text.append("?");
 }

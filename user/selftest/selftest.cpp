@@ -18,7 +18,7 @@ constexpr const selftest::Suite* suites[] = {
     &selftest::scheduling_suite, &selftest::spawn_suite,         &selftest::elf_suite,
     &selftest::limits_suite,     &selftest::fork_suite,          &selftest::faults_suite,
     &selftest::processors_suite, &selftest::upcalls_suite,       &selftest::upcall_threads_suite,
-    &selftest::stress_suite,
+    &selftest::callbacks_suite,  &selftest::clock_suite,         &selftest::stress_suite,
 };
 
 const selftest::Suite* find_suite(std::string_view name) {
