@@ -26,7 +26,9 @@ enum Access : std::uint32_t {
     access_none = 0,
     access_read = 1,
     access_write = 2,
-    access_execute = 4
+    access_execute = 4,
+    /// For `protect`, besides rights: the first access to each page comes up, once.
+    access_watch = 8
 };
 
 /// Flags of `map`.
@@ -39,13 +41,25 @@ enum MapFlag : std::uint32_t {
     map_grow = 32,     ///< more of the mapping that ends (with map_down: begins) at the address
     map_huge = 64,     ///< in pages of 2 MiB, where they fit and there are blocks of that size
     map_private = 128, ///< of `map_object`: what is written is the mapping's own
-    map_move = 256,    ///< of `share`: the caller loses it
+    /// The range fills from its end down, as a stack does, when it is touched; its lowest page
+    /// stays a guard. Nothing is charged before.
+    map_grows_down = 256,
+    map_grows_up = 512, ///< the same from its beginning up; its highest page stays a guard
+    map_move = 1024,   ///< of `share`: the caller loses it
 };
 
 /// The states of a run of pages, in the order of their names in `state_names`.
 enum class State : std::uint8_t { empty, present, lazy, shared, file, callback, parked };
 inline constexpr const char* state_names[] = {"empty", "present",  "lazy",  "shared",
                                               "file",  "callback", "parked"};
+
+/// The kernel functions behind runs in state `callback`, by Run::id.
+inline constexpr const char* callback_names[] = {
+    "",
+#define CALLBACK(id, function, words) words,
+#include "abi/callbacks.def"
+#undef CALLBACK
+};
 
 /// Where the memory of a run comes from.
 enum class Origin : std::uint8_t { anonymous, file, window, callback };
@@ -60,9 +74,12 @@ struct Run {
     Origin origin;
     std::uint8_t access; ///< Access bits
     std::uint8_t levels; ///< bit n: entries of level n+1 (4K 2M 1G 512G) make it up
-    std::uint32_t id;    ///< the object's number (its lower bits), or the callback's id; 0 if none
+    /// The object's number (its lower bits), the callback's id, or `clock_page_id`; 0 if none.
+    std::uint32_t id;
 };
 static_assert(sizeof(Run) == 40);
+/// Run::id of the clock page, whose origin is a window.
+inline constexpr std::uint32_t clock_page_id = 1;
 
 /// Direction of `nearest`.
 enum class Direction : std::uint32_t { up, down };
@@ -77,7 +94,7 @@ struct PlanSegment {
     std::uint64_t bytes;         ///< at most length - source_offset
     std::uint32_t source_offset; ///< offset from `address` at which the copied bytes begin
     std::uint32_t access;
-    std::uint32_t flags; ///< MapFlag bits (noreserve, guard)
+    std::uint32_t flags; ///< MapFlag bits (noreserve, guard, grows_down, grows_up)
     std::uint32_t reserved;
     /// A memory object: `source` is where the segment begins in it, a multiple of the page size,
     /// and `bytes` 0.
@@ -106,6 +123,8 @@ struct SpawnPlan {
     std::uint64_t memory_limit = 0;
     /// Handles that it may have, and each that it starts; 0: as many as the caller. Never more.
     std::uint64_t handle_limit = 0;
+    /// Where the clock page is mapped; 0: nowhere. See abi/clock_page.hpp.
+    std::uint64_t clock_page = 0;
 };
 
 /// The child's handles are numbered in the order of the plan: the n-th given is

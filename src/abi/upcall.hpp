@@ -27,6 +27,7 @@ enum class UpcallCause : std::uint8_t {
     other,          ///< #OF, #BR, #NP, #TS
     foreign_call,   ///< behind: SYSCALL outside the runtime that the thread declared
     no_page,        ///< page fault: the object that is mapped there has no such page
+    watch,          ///< page fault: the first access to a page that was watched, and is no more
 };
 inline constexpr const char* upcall_cause_names[] = {"hole",
                                                      "forbidden",
@@ -42,7 +43,8 @@ inline constexpr const char* upcall_cause_names[] = {"hole",
                                                      "floating-point error",
                                                      "exception",
                                                      "foreign system call",
-                                                     "no such page"};
+                                                     "no such page",
+                                                     "watch"};
 
 /// The thread as it was, lowest address first: the registers in the order in which the way back
 /// pops them, then what IRETQ takes. Whatever the handler changes is what the thread goes on with.

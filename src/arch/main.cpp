@@ -19,6 +19,7 @@
 #include "arch/smp/processors.hpp"
 #include "arch/smp/waiting.hpp"
 #include "arch/time/clock.hpp"
+#include "arch/time/clock_page.hpp"
 #include "arch/usb/usb.hpp"
 #include "proc/port.hpp"
 #include "vm/commit.hpp"
@@ -37,6 +38,7 @@ namespace {
 void start_map() {
     auto* const records = reinterpret_cast<vm::Frame*>(layout::frame_records.value);
     vm::initialise_frames(usable_memory(), records, frame_count());
+    make_clock_page();
     vm::set_commit_limit(vm::commit_capacity());
     const auto adopted =
         vm::kernel_space().adopt_kernel(kernel_root(), kernel_root_levels(), layout::dynamic);
@@ -62,6 +64,7 @@ void run_machine() {
     start_processors();
     vm::CpuSet::expect(cpu_count());
     ktest::obey_boot_words();
+    publish_clock();
     release_cpus();
     proc::run();
 }

@@ -111,17 +111,20 @@ std::size_t add_segments(const ElfImage& image, const ProgramRequest& request, s
     return count;
 }
 
-/// Where the stack begins: below the program if there is room for it and its guard, else above.
+/// Where the stack begins: below the program if there is room for it, its guard and the clock page
+/// behind it, else above.
 /// Its end stands a little above a boundary of the entries one level up, so that all below the
 /// boundary is few entries.
 Result<std::uint64_t> place_stack(std::uint64_t start, std::uint64_t end, std::uint64_t bytes) {
     const std::uint64_t needed = bytes + program_guard_bytes;
-    if (start >= stack_near) {
-        const std::uint64_t stack_end = align_down(start - stack_near, large_entry) + stack_near;
+    const std::uint64_t above = needed + page_size;
+    if (start >= stack_near + page_size) {
+        const std::uint64_t stack_end =
+            align_down(start - stack_near - page_size, large_entry) + stack_near;
         if (stack_end >= lowest_address + needed) return stack_end - bytes;
     }
     const std::uint64_t guard = align_up(end + stack_distance, large_entry);
-    if (guard > elf_user_end || elf_user_end - guard < needed) return Error::no_space;
+    if (guard > elf_user_end || elf_user_end - guard < above) return Error::no_space;
     return guard + program_guard_bytes;
 }
 
@@ -201,9 +204,10 @@ Result<void> plan_program(const ProgramRequest& request, ProgramPlan& out) {
                 .handle_count = request.handles.size(),
                 .entry = base + image.entry,
                 .stack = stack_end - block,
-                .arguments = {stack_end - block, 0},
+                .arguments = {stack_end - block, stack_end},
                 .priority = request.priority,
-                .flags = 0};
+                .flags = 0,
+                .clock_page = stack_end};
     std::ranges::copy(request.name.substr(0, abi::name_limit - 1), out.plan.name);
     return {};
 }

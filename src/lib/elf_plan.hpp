@@ -9,11 +9,13 @@
 //   0x40000000  guard    2 MiB      never accessible: a stack that overflows ends here
 //   0x40200000  stack    2 MiB      for deep stacks
 //   0x40400000           64 KiB     the stack of most programs
-//   0x40410000  program             position-independent ones; segments as the file says
+//   0x40410000  clock    1 page     the kernel's: abi/clock_page.hpp
+//   0x40411000  program             position-independent ones; segments as the file says
 //
 // A program with fixed addresses has the same below it if there is room, else above it.
 //
-// The argument block, at the top of the first stack. rdi and rsp point at it, 16-byte aligned:
+// The argument block, at the top of the first stack. rdi and rsp point at it, 16-byte aligned; rsi
+// at the clock page:
 //
 //   | count | address of word 0 | ... | address of word n-1 | 0 | word 0 \0 word 1 \0 ... | zeros |
 #pragma once
@@ -28,7 +30,7 @@
 
 namespace lib {
 
-inline constexpr std::uint64_t program_base = 0x4041'0000;
+inline constexpr std::uint64_t program_base = 0x4041'1000;
 inline constexpr std::uint64_t program_stack_bytes = (2 << 20) + (64 << 10);
 inline constexpr std::uint64_t program_guard_bytes = 2 << 20;
 /// The argument block's largest size: addresses, words and their zeros.

@@ -23,6 +23,20 @@ namespace {
     exit_process(static_cast<std::uint32_t>(abi::status_fault));
 }
 
+/// Hands a fault of user mode to its thread's handler, or ends the process.
+bool handle_own(const Fault& fault, const Refusal& refusal) {
+    const Delivery upcall =
+        deliver_upcall(port::current_thread(), fault, refusal.resolution, refusal.entry);
+    if (upcall == Delivery::done) return true;
+    end_by_fault(fault, refusal.resolution, upcall);
+}
+
+/// The same for the first access to a page; whoever else comes to it meanwhile just goes on.
+[[gnu::noinline]] bool handle_watched(const Fault& fault, Refusal refusal) {
+    refusal.resolution = current_process().space().tell(fault.address, fault.access, refusal.entry);
+    return refusal.resolution == vm::Resolution::resolved || handle_own(fault, refusal);
+}
+
 } // namespace
 
 bool resolve_page_fault(VirtAddr address, vm::FaultAccess access, Refusal& refusal) {
@@ -35,11 +49,10 @@ bool resolve_page_fault(VirtAddr address, vm::FaultAccess access, Refusal& refus
 }
 
 bool handle_refused(const Fault& fault, const Refusal& refusal) {
-    if (!fault.from_user) return false;
-    const Delivery upcall =
-        deliver_upcall(port::current_thread(), fault, refusal.resolution, refusal.entry);
-    if (upcall == Delivery::done) return true;
-    end_by_fault(fault, refusal.resolution, upcall);
+    if (!fault.from_user) return false; // who copies for the thread can't call up
+    if (refusal.resolution == vm::Resolution::watched) [[unlikely]]
+        return handle_watched(fault, refusal);
+    return handle_own(fault, refusal);
 }
 
 bool handle_fault(const Fault& fault) {

@@ -2,6 +2,8 @@
 // The words of fault reports.
 #include "proc/fault_words.hpp"
 
+#include "vm/fault_access.hpp"
+
 #include <array>
 #include <optional>
 #include <string_view>
@@ -30,13 +32,24 @@ std::string_view accessed(const Fault& fault, vm::Resolution resolution,
     return fault.access.write ? "read-only memory" : "unreadable memory";
 }
 
+/// What met its end at a guard, or at the guard that is left of memory that grows; empty if none.
+std::string_view limit_met(const vm::AddressSpace::Located& found, vm::FaultAccess access) {
+    if (found.entry.kind(found.level) != vm::EntryKind::callback) return {};
+    const vm::Id id = found.entry.id();
+    if (id == vm::callback_guard) return "stack overflow";
+    if (!vm::permits(found.entry.access(), access)) return {};
+    if (id == vm::callback_stack_growth) return "stack overflow";
+    return id == vm::callback_heap_growth ? "heap overflow" : std::string_view{};
+}
+
 void write_page_fault(lib::TextWriter& line, const Fault& fault, vm::Resolution resolution,
                       const std::optional<vm::AddressSpace::Located>& found) {
     if (resolution == vm::Resolution::no_memory || resolution == vm::Resolution::over_quota) {
         line.append("out of memory");
-    } else if (found && found->entry.kind(found->level) == vm::EntryKind::callback &&
-               found->entry.id() == vm::callback_guard) {
-        line.append("stack overflow");
+    } else if (resolution == vm::Resolution::watched) {
+        line.append("first access to watched memory");
+    } else if (const auto end = found ? limit_met(*found, fault.access) : ""; !end.empty()) {
+        line.append(end);
     } else {
         line.append(verb(fault.access));
         line.append(accessed(fault, resolution, found));

@@ -2,6 +2,7 @@
 // Copying and checking a spawn plan.
 #include "proc/plan.hpp"
 
+#include "proc/map_flags.hpp"
 #include "proc/user_memory.hpp"
 #include "vm/access.hpp"
 
@@ -54,6 +55,7 @@ Result<void> PlanCopy::check(const Limits& most) const {
     if (plan.priority > most.priority || plan.handle_limit > most.handles)
         return Error::not_permitted;
     if (plan.entry >= user_end || plan.stack > user_end) return Error::bad_address;
+    if (plan.clock_page % page_size != 0) return Error::invalid_argument;
     for (const abi::PlanSegment& segment : segments()) TRY(check_segment(segment));
     for (std::size_t i = 1; i < segments().size(); ++i) {
         const bool clash = std::ranges::any_of(
@@ -74,22 +76,24 @@ Result<Limits> PlanCopy::limits(const Limits& most) const {
 }
 
 Result<void> PlanCopy::check_segment(const abi::PlanSegment& segment) const {
-    constexpr std::uint32_t known_flags = abi::map_noreserve | abi::map_guard;
+    constexpr std::uint64_t empty_flags = abi::map_guard | growth_flags; // nothing to copy there
+    constexpr std::uint64_t known_flags = abi::map_noreserve | empty_flags;
     if (segment.address % page_size != 0 || segment.length % page_size != 0 || segment.length == 0)
         return Error::invalid_argument;
     TRY(UserRange::make(segment.address, segment.length));
     if ((segment.flags & ~known_flags) != 0 || segment.reserved != 0)
         return Error::invalid_argument;
     TRY(vm::Access::make(segment.access));
+    if (!may_grow(segment.flags)) return Error::invalid_argument;
     if (segment.object != abi::no_handle) {
         const bool plain = segment.bytes == 0 && segment.source_offset == 0 &&
-                           (segment.flags & abi::map_guard) == 0;
+                           (segment.flags & empty_flags) == 0;
         // The kernel's own plans have no handles.
         if (!plain || segment.source % page_size != 0 || memory == PlanMemory::kernel)
             return Error::invalid_argument;
     }
     if (segment.bytes == 0) return {};
-    if ((segment.flags & abi::map_guard) != 0) return Error::invalid_argument;
+    if ((segment.flags & empty_flags) != 0) return Error::invalid_argument;
     if (segment.source_offset > segment.length ||
         segment.bytes > segment.length - segment.source_offset)
         return Error::invalid_argument;

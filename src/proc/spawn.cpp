@@ -2,6 +2,7 @@
 // Building a process: map, segments, handles, first thread.
 #include "proc/spawn.hpp"
 
+#include "proc/map_flags.hpp"
 #include "proc/plan.hpp"
 #include "proc/resources.hpp"
 #include "proc/scheduler.hpp"
@@ -77,7 +78,8 @@ Result<void> add_segment(vm::AddressSpace& space, const PlanCopy& plan,
                    .placement = vm::Placement::fixed,
                    .access = access,
                    .noreserve = (segment.flags & abi::map_noreserve) != 0,
-                   .guard = (segment.flags & abi::map_guard) != 0}));
+                   .guard = (segment.flags & (abi::map_guard | growth_flags)) != 0,
+                   .growth = growth_of(segment.flags)}));
     return segment.bytes != 0 ? fill_segment(space, plan, segment) : Result<void>();
 }
 
@@ -86,6 +88,7 @@ Result<Ref<Process>> build_process(const PlanCopy& plan, const Limits& most) {
     Ref<Process> process = TRY(Process::create(plan.plan.name, TRY(plan.limits(most))));
     for (const abi::PlanSegment& segment : plan.segments())
         TRY(add_segment(process->space(), plan, segment));
+    if (plan.plan.clock_page != 0) TRY(process->space().map_clock(VirtAddr{plan.plan.clock_page}));
     return process;
 }
 

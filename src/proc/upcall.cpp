@@ -35,6 +35,7 @@ UpcallCause cause_of(FaultKind kind, vm::Resolution resolution) {
     case vm::Resolution::over_quota: return UpcallCause::over_limit;
     case vm::Resolution::beyond_end:
     case vm::Resolution::needs_page: return UpcallCause::no_page;
+    case vm::Resolution::watched: return UpcallCause::watch;
     }
     return UpcallCause::forbidden;
 }

@@ -68,9 +68,8 @@ inline constexpr auto charge_by_level = [] {
         return entry.access().writable() && !entry.intent().noreserve ? charge_by_level[level] : 0;
     };
     if (!entry.present()) {
-        const EntryKind kind = entry.kind(level);
-        if (kind == EntryKind::lazy || kind == EntryKind::file) return promise();
-        return kind == EntryKind::parked && !entry.is_shared() ? charge_by_level[level] : 0;
+        if (entry.is_shared()) return 0;
+        return entry.is_parked() ? charge_by_level[level] : promise();
     }
     if (entry.is_table(level)) return 0;
     if (entry.is_shared()) [[unlikely]] // what may be written becomes a page of its own

@@ -16,6 +16,17 @@ constexpr auto must_be_hole = [](Entry old, const Spot& where) -> Result<void> {
     return {};
 };
 
+/// What `map` puts into a range that is a guard, or grows. Empty if it can't grow.
+[[gnu::noinline]] Entry callback_for(const MapRequest& request) {
+    if (request.growth == Growth::none)
+        return Entry::callback(callback_guard, Access::none(),
+                               {Ceiling::none(), Origin::callback, true});
+    if (request.pages.value == 1 || request.access == Access::none()) return Entry::absent();
+    return Entry::callback(request.growth == Growth::down ? callback_stack_growth
+                                                          : callback_heap_growth,
+                           request.access, {request.ceiling, Origin::callback, true});
+}
+
 template <Extent extent>
 [[gnu::always_inline]] inline Result<void> place_in(Transaction& transaction, Entry entry,
                                                     bool replace) {
@@ -89,11 +100,12 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
         request.alignment == 0 ? natural_alignment(request.pages, request.huge) : request.alignment;
     if (alignment < page_size || !is_power_of_two(alignment)) return Error::invalid_argument;
     if (!request.ceiling.allows(request.access)) return Error::not_permitted;
-    const Entry entry = request.guard
-                            ? Entry::callback(callback_guard, Access::none(),
-                                              {Ceiling::none(), Origin::callback, true})
-                            : Entry::lazy(request.access, {request.ceiling, Origin::anonymous,
-                                                           request.noreserve, request.huge});
+    Entry entry = Entry::lazy(
+        request.access, {request.ceiling, Origin::anonymous, request.noreserve, request.huge});
+    if (request.guard) [[unlikely]] {
+        entry = callback_for(request);
+        if (entry.empty()) return Error::invalid_argument;
+    }
 
     if (request.placement == Placement::fixed || request.placement == Placement::replace) {
         const VirtRange range{request.address, request.address + request.pages.bytes()};

@@ -31,7 +31,9 @@ Entry with_access(Entry entry, Level level, Access access, bool kernel) {
     case EntryKind::lazy: return Entry::lazy(access, entry.intent());
     case EntryKind::shared: return Entry::shared(entry.id(), access, entry.intent());
     case EntryKind::file: return Entry::file(entry.id(), access, entry.intent());
-    case EntryKind::callback: return Entry::callback(entry.id(), access, entry.intent());
+    case EntryKind::callback: // a watch ends
+        return entry.id() == callback_watch ? Entry::lazy(access, entry.intent())
+                                            : Entry::callback(entry.id(), access, entry.intent());
     case EntryKind::leaf:
         if (entry.access() == access) return entry;
         if (access == Access::none() && !entry.is_shared() && entry.frame() == zero_frame())
@@ -45,6 +47,14 @@ Entry with_access(Entry entry, Level level, Access access, bool kernel) {
     case EntryKind::uncached: break;
     }
     return entry;
+}
+
+/// Memory of the space's own without a frame of its own, watched or not: its one page of zeros may
+/// have been read.
+bool is_untouched(Entry entry) {
+    if (entry.present()) return !entry.is_shared() && entry.frame() == zero_frame();
+    const EntryKind kind = entry.kind(1);
+    return kind == EntryKind::lazy || (kind == EntryKind::callback && entry.id() == callback_watch);
 }
 
 /// The entry without its page: as `map` made it.
@@ -112,6 +122,20 @@ Result<void> AddressSpace::protect(VirtRange range, Access access) {
         },
         [access, kernel = bool{kernel_}](Entry old, Level level) {
             return with_access(old, level, access, kernel);
+        });
+}
+
+Result<void> AddressSpace::watch(VirtRange range, Access access) {
+    TRY(check(range));
+    if (access == Access::none()) return Error::invalid_argument;
+    return transform<true>(
+        *this, range,
+        [access](Entry old) -> Result<void> {
+            if (!is_untouched(old)) return Error::unsupported;
+            return old.intent().ceiling.allows(access) ? Result<void>() : Error::not_permitted;
+        },
+        [access](Entry old, Level) {
+            return is_untouched(old) ? Entry::callback(callback_watch, access, old.intent()) : old;
         });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // query, nearest: the map read back from its entries, as runs of equal state.
 #include "vm/charge.hpp"
+#include "vm/clock_page.hpp"
 #include "vm/ids.hpp"
 #include "vm/space.hpp"
 #include "vm/table.hpp"
@@ -47,6 +48,13 @@ struct ObjectPlace {
     return {attachment.object->number(), start.value - attachment.base};
 }
 
+/// What an entry tells that is not about an object by Run::id.
+std::uint32_t id_of(Entry entry, State state) {
+    if (entry.present() || state == State::parked)
+        return entry.is_shared() && page_frame(entry) == clock_frame() ? abi::clock_page_id : 0;
+    return entry.id().value;
+}
+
 /// One entry of a table at `level` as a run by itself. `ids`: what its id stands for.
 Run run_of(Entry entry, Level level, VirtAddr start, const IdTable* ids) {
     const State state = state_of(entry, level);
@@ -72,7 +80,7 @@ Run run_of(Entry entry, Level level, VirtAddr start, const IdTable* ids) {
             .origin = entry.intent().origin,
             .access = entry.access().bits(),
             .levels = static_cast<std::uint8_t>(1U << (level - 1)),
-            .id = entry.present() || state == State::parked ? 0 : entry.id().value};
+            .id = id_of(entry, state)};
 }
 
 /// Whether `next`, which follows `run`, is more of the same.

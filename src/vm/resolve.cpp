@@ -5,6 +5,7 @@
 //                        huge and lazy, writable ─► 2 MiB of its own: block.cpp
 //   leaf ─► allowed by now: a stale translation, restart;  cow and written: a frame of its own
 //   shared or file ─► its object's page: resolve_cached.cpp, resolve_object.cpp
+//   callback ─► what the kernel function behind it says: callback.cpp
 //   anything else ─► forbidden
 #include "vm/block.hpp"
 #include "vm/fault_access.hpp"
@@ -35,6 +36,10 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
                 return Resolution::resolved;
             transaction.leave();
             return resolve_object(page, wanted, touch, refused);
+        }
+        if (kind == EntryKind::callback && !force) {
+            transaction.leave();
+            return resolve_callback(page, wanted, refused);
         }
         return force && kind == EntryKind::parked ? Resolution::resolved
                                                   : refuse(Resolution::forbidden);
@@ -107,7 +112,8 @@ Result<void> AddressSpace::populate(VirtRange range) {
         switch (resolve_page(page, {}, Touch::populate, refused)) {
         case Resolution::resolved: break;
         case Resolution::hole: return Error::not_mapped;
-        case Resolution::forbidden: return Error::not_permitted;
+        case Resolution::forbidden:
+        case Resolution::watched: return Error::not_permitted;
         case Resolution::no_memory: return Error::no_memory;
         case Resolution::over_quota: return Error::limit_reached;
         case Resolution::beyond_end: return Error::not_mapped;

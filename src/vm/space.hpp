@@ -25,6 +25,7 @@ class ObjectUser;
 class QuotaRef;
 struct TransferPlan;
 class Transaction;
+class CallbackAnswer;
 
 /// Where a new mapping goes.
 enum class Placement : std::uint8_t {
@@ -40,8 +41,18 @@ constexpr std::uint64_t natural_alignment(PageCount pages, bool huge) {
     return huge || pages.value >= level_pages(2) ? level_size(2) : page_size;
 }
 
-/// Reserved callback ids.
+/// Ids of callback entries: see callbacks.def.
 inline constexpr Id callback_guard{1};
+inline constexpr Id callback_stack_growth{2};
+inline constexpr Id callback_heap_growth{3};
+inline constexpr Id callback_watch{4};
+
+/// Whether a mapping is one that grows when it is touched, and which way.
+enum class Growth : std::uint8_t {
+    none,
+    down, ///< from its end, as a stack does
+    up,   ///< from its beginning, as a heap does
+};
 
 /// What `map` is asked for.
 struct MapRequest {
@@ -53,8 +64,12 @@ struct MapRequest {
     Access access = Access::read_write();
     Ceiling ceiling = Ceiling::all();
     bool noreserve = false;
-    bool guard = false; ///< callback entries that never give access
+    bool guard = false; ///< callback entries, which give no access unless they grow
     bool huge = false;  ///< in pages of 2 MiB, where they fit and there are blocks of that size
+    /// Of a guard that grows: nothing is promised or charged before it is touched, and then all
+    /// from there to what was given already; the last page is never given. At least 2 pages, with
+    /// rights.
+    Growth growth = Growth::none;
     /// For first_fit: where to look before anywhere else at or above `address`.
     VirtRange arena{};
 };
@@ -109,6 +124,7 @@ enum class Resolution : std::uint8_t {
     over_quota, ///< uncharged memory, and a quota is used up
     beyond_end, ///< the object that is mapped there has no such page
     needs_page, ///< its pager has the page: supply it (see `missing_page`), and try again
+    watched,    ///< its process wants to be told, once: see `tell`
 };
 
 class AddressSpace {
@@ -138,6 +154,9 @@ public:
     Result<VirtAddr> map(const MapRequest& request);
     /// Maps frames that are not this space's own, present at once.
     Result<VirtAddr> map_window(const WindowRequest& request);
+    /// Maps the clock page there, read-only: see clock_page.hpp. Errors: invalid_argument,
+    /// already_mapped, unsupported (there is none), no_memory.
+    Result<void> map_clock(VirtAddr at);
     /// Maps a part of an object; pages come at the first touch. The part may go beyond the object's
     /// end. Errors: as map; not_permitted (beyond the ceiling, or shared and beyond what the object
     /// allows), unsupported (the kernel's own space), limit_reached (too many attachments).
@@ -183,6 +202,10 @@ public:
     /// Changes rights. Errors: invalid_argument, not_mapped (a hole in the range), not_permitted
     /// (beyond the ceiling), no_memory (charge).
     Result<void> protect(VirtRange range, Access access);
+    /// Like `protect`, and has the first access to each page end with `watched`, once. For memory
+    /// that was not touched since it was mapped or discarded; `protect` ends it. Errors: as
+    /// protect; invalid_argument (no rights), unsupported (anything else in the range).
+    Result<void> watch(VirtRange range, Access access);
     /// Drops the pages and keeps the range: memory is zeros again, and an object's pages are read
     /// from it again. Errors: invalid_argument, not_mapped, no_memory.
     Result<void> discard(VirtRange range);
@@ -211,6 +234,11 @@ public:
         Located refused{};
         return resolve(address, access, refused);
     }
+
+    /// After `watched`, before the process is told: the page is from then on what it was before it
+    /// was watched. `watched`: done, and nobody else is told of it. `resolved`: it is something
+    /// else by now, so the access is tried again. Else as `resolve`.
+    Resolution tell(VirtAddr address, FaultAccess access, Located& refused);
 
     /// The frame behind a page that the caller populated or that is present: for the kernel's own
     /// writes through the direct map. Error: not_mapped.
@@ -319,6 +347,11 @@ private:
     /// A write to a present page of an object: a private mapping gets a copy, and a shared one the
     /// right to write back.
     Resolution write_object_page(VirtAddr page, Touch touch, Located& refused);
+    /// The same for a page behind a callback entry. Without locks.
+    Resolution resolve_callback(VirtAddr page, FaultAccess access, Located& refused);
+    /// Puts an answer into the map where `old` stands. False, and nothing happened, if anything
+    /// else stands in its range by now. Errors: no_memory, limit_reached.
+    Result<bool> install_answer(Entry old, const CallbackAnswer& answer);
     /// The id of an attachment that is there already, or is made. The caller puts entries with it
     /// into the map while it counts in `attaching_`. Errors: no_memory, limit_reached.
     Result<Id> attach(MemoryObject& object, const AttachmentKey& key);

@@ -164,8 +164,8 @@ public:
         apply_in<Taken::one_by_one>(top_, range_, splits, change);
         applied_ = true;
     }
-    /// Instead of `apply` for a range of one page in a page table: its entry, which is neither
-    /// empty nor parked, becomes `now`, which has a page, and is charged for `charge` pages more.
+    /// Instead of `apply` for a range of one page in a page table: its entry, which is not
+    /// parked, becomes `now`, which has a page, and is charged for `charge` pages more.
     [[gnu::always_inline]] void install(Entry old, Entry now, std::uint64_t charge) {
         const unsigned index = top_.index_of(range_.start);
         TableDescriptor& descriptor = *top_.descriptor;

@@ -69,7 +69,8 @@ CONTRACTS = (r"(?m)^ktest: (\d\d+) passed, 0 failed$", r"(?m)^ktest: NX: data is
 
 SUITES = ("runtime", "calls", "pointers", "handles", "memory", "placement", "protection", "maps",
           "objects", "threads", "registers", "ipc", "notifications", "kill", "scheduling", "spawn", "elf",
-          "limits", "fork", "faults", "processors", "upcalls", "upcall-threads", "stress")
+          "limits", "fork", "faults", "processors", "upcalls", "upcall-threads",
+          "callbacks", "clock", "stress")
 
 
 def selftest_of(suites, total=r"\d\d+"):

@@ -19,7 +19,9 @@ def user_cases(case):
                        rf"(?m)^{ADDRESS}-{ADDRESS} r-x shared \d+/\d+ 4K bin/sh\+1000$",
                        rf"(?m)^{ADDRESS}-{ADDRESS} rw- lazy 0/\d+ 4K anonymous$",
                        rf"(?m)^{ADDRESS}-{ADDRESS} --- callback 0/512 2M guard$",
+                       rf"(?s)(\n{ADDRESS}-{ADDRESS} r-- shared 1/1 4K clock\n.*){{3}}",
                        rf"(?m)^ffff{ADDRESS}-ffff{ADDRESS} rw- present \d+/\d+ ",
+                       rf"(?m)^ffff{ADDRESS}-ffff{ADDRESS} rw- shared \d+/\d+ 4K window\+fee00000$",
                        r"(?s)(\ntotal \d+ runs, \d+/\d+ pages\n.*){4}",
                        r"(?m)^maps: 999: no such process$",
                        r"(?m)^run: exit 1$"))

@@ -95,7 +95,9 @@ TEST_CASE("plan of a position-independent program") {
     CHECK(data.access == (abi::access_read | abi::access_write));
 
     const auto& stack = out.segments[3];
-    CHECK(stack.address + stack.length == lib::program_base);
+    CHECK(out.plan.clock_page == stack.address + stack.length);
+    CHECK(out.plan.clock_page + page_size == lib::program_base);
+    CHECK(out.plan.arguments[1] == out.plan.clock_page);
     CHECK(stack.source_offset + stack.bytes == stack.length);
     const auto& guard = out.segments[4];
     CHECK(guard.flags == abi::map_guard);
@@ -122,7 +124,16 @@ TEST_CASE("plan of a program with fixed addresses") {
     REQUIRE(lib::plan_program({.name = "p", .file = program.bytes}, out));
     CHECK(out.segments[0].address == 0x1000000);
     CHECK(out.segments[3].address + out.segments[3].length == 0xe10000);
+    CHECK(out.plan.clock_page == 0xe10000);
     CHECK(word(out, 0) == 0);
+
+    // Where the clock page would meet the program, all of it stands lower.
+    const Program close = usual(2, 0x1010000);
+    REQUIRE(lib::plan_program({.name = "p", .file = close.bytes}, out));
+    CHECK(out.plan.clock_page == 0xe10000);
+    const Program next = usual(2, 0x1011000);
+    REQUIRE(lib::plan_program({.name = "p", .file = next.bytes}, out));
+    CHECK(out.plan.clock_page == 0x1010000);
 
     // No room below: the stack stands above the program.
     const Program low = usual(2, 0x20000);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Spawn: what a child gets, what plans are refused, and that failures leave nothing behind.
 #include "shim/booted.hpp"
+#include "vm/clock_page.hpp"
 #include "vm/heap.hpp"
 
 #include <doctest/doctest.h>
@@ -261,5 +262,42 @@ TEST_CASE("proc: a thousand spawns leave memory as it was") {
             ask(SystemCall::handle_close, made.value);
         }
         CHECK(Footprint() == before);
+    });
+}
+
+TEST_CASE("proc: a plan names where the clock page goes, and what grows") {
+    Booted booted;
+    booted.run([] {
+        constexpr VirtAddr clock{init_text.value - page_size};
+        *static_cast<std::uint64_t*>(vm::direct(vm::clock_frame())) = 0x7171;
+        const auto with = [clock](std::uint64_t clock_page, std::uint32_t flags,
+                                  std::uint64_t bytes) {
+            Plan plan([clock] {
+                CHECK(get<std::uint64_t>(clock) == 0x7171);
+                put(init_data + 0x20000, 1);
+                CHECK(get<int>(init_data + 0x20000) == 1);
+            });
+            plan.plan.clock_page = clock_page;
+            plan.segments.push_back({.address = init_data.value + 0x1e000,
+                                     .length = 0x3000,
+                                     .source = init_data.value,
+                                     .bytes = bytes,
+                                     .source_offset = 0,
+                                     .access = abi::access_read | abi::access_write,
+                                     .flags = flags,
+                                     .reserved = 0});
+            return plan.spawn();
+        };
+        const Answer child = with(clock.value, abi::map_grows_down, 0);
+        REQUIRE(child.ok());
+        CHECK(ask(SystemCall::wait, child.value).value == 0);
+        CHECK(with(init_text.value, abi::map_grows_down, 0).error == Error::already_mapped);
+        CHECK(with(clock.value + 8, abi::map_grows_down, 0).error == Error::invalid_argument);
+        CHECK(with(~std::uint64_t{0xfff}, abi::map_grows_down, 0).error == Error::invalid_argument);
+        CHECK(with(clock.value, abi::map_grows_down, 8).error == Error::invalid_argument);
+        CHECK(with(clock.value, abi::map_grows_down | abi::map_grows_up, 0).error ==
+              Error::invalid_argument);
+        CHECK(with(clock.value, abi::map_grows_up | abi::map_guard, 0).error ==
+              Error::invalid_argument);
     });
 }

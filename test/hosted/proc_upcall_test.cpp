@@ -187,3 +187,71 @@ TEST_CASE("proc: the kernel's own copies come to no handler") {
         CHECK(calls == 0);
     });
 }
+
+TEST_CASE(
+    "proc: the first access to a watched page is told once; without a handler it is the end") {
+    Booted booted;
+    booted.run([] {
+        const std::uint64_t rights = 3 | abi::access_watch;
+        ask(SystemCall::map, hole.value, 2 * page_size, 3, abi::map_fixed, 0);
+        CHECK(ask(SystemCall::protect, hole.value, 2 * page_size, rights).ok());
+        CHECK(ask(SystemCall::protect, hole.value, page_size, abi::access_watch).error ==
+              Error::invalid_argument);
+        CHECK(ask(SystemCall::protect, hole.value, page_size, 7 | abi::access_watch).error ==
+              Error::not_permitted);
+        CHECK(ask(SystemCall::protect, hole.value, page_size, 16).error == Error::invalid_argument);
+        std::vector<abi::UpcallFrame> seen;
+        install(handler([&](abi::UpcallFrame& frame) { seen.push_back(frame); }));
+        put(hole + 8, 77);
+        CHECK(get<int>(hole + 8) == 77);
+        REQUIRE(seen.size() == 1);
+        CHECK(seen[0].cause == abi::UpcallCause::watch);
+        CHECK(seen[0].address == hole.value + 8);
+        CHECK(seen[0].access == abi::access_write);
+        CHECK(seen[0].state == abi::State::callback);
+        CHECK(seen[0].rights == 3);
+        // The kernel's own copies are refused, and change nothing.
+        const std::uint64_t other = hole.value + page_size;
+        CHECK(ask(SystemCall::boot_words, other, 0).ok());
+        CHECK(ask(SystemCall::process_info, 0, other, 8).error == Error::bad_address);
+        CHECK(get<int>(VirtAddr{other}) == 0);
+        CHECK(seen.size() == 2);
+        CHECK(ask(SystemCall::process_info, 0, other, 8).ok());
+
+        proc_machine().console.clear();
+        const Answer child = Plan([rights] {
+                                 ask(SystemCall::map, hole.value, page_size, 3, abi::map_fixed, 0);
+                                 ask(SystemCall::protect, hole.value, page_size, rights);
+                                 put(hole, 1);
+                             }).spawn();
+        REQUIRE(child.ok());
+        CHECK(static_cast<std::int32_t>(ask(SystemCall::wait, child.value).value) ==
+              abi::status_fault);
+        CHECK(proc_machine().console.ends_with("first access to watched memory at 30000000 by 0, "
+                                               "entry lazy rw-\n"));
+    });
+}
+
+TEST_CASE("proc: memory that grows reports its end as an overflow, and what it lacks as memory") {
+    Booted booted;
+    booted.run([] {
+        const auto report = [](std::uint64_t flags, std::uint64_t bytes, std::uint64_t offset) {
+            proc_machine().console.clear();
+            const Answer child =
+                Plan([=] {
+                    ask(SystemCall::map, hole.value, bytes, 3, abi::map_fixed | flags, 0);
+                    put(hole + offset, 1);
+                }).spawn();
+            REQUIRE(child.ok());
+            CHECK(static_cast<std::int32_t>(ask(SystemCall::wait, child.value).value) ==
+                  abi::status_fault);
+            return proc_machine().console;
+        };
+        CHECK(report(abi::map_grows_down, 4 * page_size, 0)
+                  .ends_with("stack overflow at 30000000 by 0, entry callback rw-\n"));
+        CHECK(report(abi::map_grows_up, 4 * page_size, 3 * page_size)
+                  .ends_with("heap overflow at 30003000 by 0, entry callback rw-\n"));
+        CHECK(report(abi::map_grows_down, 1ULL << 40, page_size)
+                  .ends_with("out of memory at 30001000 by 0, entry callback rw-\n"));
+    });
+}

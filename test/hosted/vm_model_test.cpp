@@ -178,7 +178,7 @@ private:
     }
 
     void one() {
-        switch (random_() % 18) {
+        switch (random_() % 19) {
         case 0:
         case 1: map(Placement::fixed); break;
         case 2: map(Placement::replace); break;
@@ -194,6 +194,7 @@ private:
         case 12: grow(); break;
         case 13: map_block(); break;
         case 14: touch_block(); break;
+        case 15: watch(); break;
         default: touch_some(); break;
         }
     }
@@ -206,9 +207,14 @@ private:
         const bool noreserve = chance(2);
         const bool guard = chance(8);
         const bool huge = !guard && chance(2);
+        const bool can_grow = !guard && !huge && model().pages(part) > 1 && access.readable();
+        const Growth growth = !can_grow || !chance(3) ? Growth::none
+                              : chance(2)             ? Growth::down
+                                                      : Growth::up;
         note("map " + words(access) + " ceiling " + std::to_string(ceiling.bits()) +
                  (placement == Placement::fixed ? " fixed" : " replace") +
-                 (noreserve ? " noreserve" : "") + (guard ? " guard" : "") + (huge ? " huge" : ""),
+                 (noreserve ? " noreserve" : "") + (guard ? " guard" : "") + (huge ? " huge" : "") +
+                 (growth != Growth::none ? " growing" : ""),
              part);
         const auto result = space()->map({.address = model().range(part).start,
                                           .pages = {model().pages(part)},
@@ -216,15 +222,16 @@ private:
                                           .access = access,
                                           .ceiling = ceiling,
                                           .noreserve = noreserve,
-                                          .guard = guard,
-                                          .huge = huge});
+                                          .guard = guard || growth != Growth::none,
+                                          .huge = huge,
+                                          .growth = growth});
         if (!ceiling.allows(access)) {
             require(!result.ok(), "a mapping beyond its ceiling");
         } else if (placement == Placement::fixed && model().any_mapped(part)) {
             require(!result.ok() && result.error() == Error::already_mapped, "not already_mapped");
         } else {
             require(result.ok() && *result == model().range(part).start, "map failed");
-            model().map(part, access, ceiling, noreserve, guard, huge);
+            model().map(part, access, ceiling, noreserve, guard, huge, growth);
         }
     }
 
@@ -368,6 +375,24 @@ private:
         if (!refused(part, result, model().allows(part, access))) model().protect(part, access);
     }
 
+    void watch() {
+        const Part part = some_part();
+        const Access access = chance(2) ? Access::read() : Access::read_write();
+        note("watch " + words(access), part);
+        const auto result = space()->watch(model().range(part), access);
+        if (!model().any_hole(part) && model().untouched(part) && model().allows(part, access)) {
+            require(result.ok(), "watch refused");
+            model().watch(part, access);
+            return;
+        }
+        require(!result.ok() &&
+                    (result.error() == Error::not_mapped ? model().any_hole(part)
+                     : result.error() == Error::unsupported
+                         ? !model().untouched(part)
+                         : result.error() == Error::not_permitted && !model().allows(part, access)),
+                "another error");
+    }
+
     void discard() {
         const Part part = some_part();
         note("discard", part);
@@ -380,7 +405,7 @@ private:
         while (part.last < model().cells().size() && model().cell(part.last).single() && !chance(6))
             ++part.last;
         for (std::size_t index = part.first; index < part.last; ++index) {
-            if (!model().cell(index).mapped || model().cell(index).guard) return;
+            if (!model().cell(index).mapped || model().cell(index).callback()) return;
         }
         note("populate", part);
         require(space()->populate(model().range(part)).ok(), "populate failed");
@@ -417,12 +442,23 @@ private:
             for (const unsigned word : written_words)
                 result = machine_.write_word(*space(), address + word * 8, word_of(seed, word));
         require(result == expected, "another resolution");
+        if (expected == Resolution::watched) return be_told(index, {write, fetch});
         if (large && expected == Resolution::resolved) {
             for (std::size_t at = block->first; at < block->last; ++at)
                 model().cell(at).content = Content::own;
             require(space()->locate(address).level == block_level, "not a large page");
         }
         if (write && expected == Resolution::resolved) cell.seed = seed;
+    }
+
+    /// Once: after that the page is as before it was watched.
+    void be_told(std::size_t index, FaultAccess access) {
+        AddressSpace::Located entry{};
+        const VirtAddr address{model().cell(index).start};
+        require(space()->tell(address, access, entry) == Resolution::watched, "not told");
+        require(space()->tell(address, access, entry) == Resolution::resolved, "told twice");
+        model().cell(index).watched = false;
+        if (chance(2)) touch(index);
     }
 
     void search() {

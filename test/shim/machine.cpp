@@ -3,6 +3,7 @@
 #include "shim/machine.hpp"
 
 #include "shim/stepped.hpp"
+#include "vm/clock_page.hpp"
 #include "vm/commit.hpp"
 #include "vm/lock.hpp"
 
@@ -88,6 +89,7 @@ Machine::Machine(const MachineOptions& options)
     machine = this;
     reserve_next_ = reserved_memory.start;
     kernel_root_ = reserve(2 * page_size); // the first thing reserved: aligned to both
+    vm::set_clock_frame(reserve(page_size));
     std::destroy_at(&vm::kernel_space());
     std::construct_at(&vm::kernel_space());
     if (!vm::kernel_space()

@@ -73,16 +73,17 @@ bool MapModel::allows(Part part, vm::Access access) const {
 }
 
 void MapModel::map(Part part, vm::Access access, vm::Ceiling ceiling, bool noreserve, bool guard,
-                   bool huge) {
+                   bool huge, vm::Growth growth) {
     for (std::size_t index = part.first; index < part.last; ++index) {
         Cell& cell = cells_[index];
         cell = {.start = cell.start,
                 .pages = cell.pages,
                 .mapped = true,
                 .guard = guard,
+                .growth = growth,
                 .access = guard ? vm::Access::none() : access,
                 .ceiling = guard ? vm::Ceiling::none() : ceiling,
-                .noreserve = noreserve,
+                .noreserve = noreserve || growth != vm::Growth::none,
                 .huge = huge && !guard};
     }
 }
@@ -97,9 +98,43 @@ void MapModel::protect(Part part, vm::Access access) {
         Cell& cell = cells_[index];
         if (cell.guard) continue;
         cell.access = access;
+        cell.watched = false;
         // The zero frame is nothing to keep.
         if (!access.readable() && cell.content == Content::zero) cell.content = Content::none;
     }
+}
+
+bool MapModel::untouched(Part part) const {
+    return std::all_of(cells_.begin() + static_cast<std::ptrdiff_t>(part.first),
+                       cells_.begin() + static_cast<std::ptrdiff_t>(part.last),
+                       [](const Cell& cell) {
+                           return cell.mapped && !cell.guard && cell.growth == vm::Growth::none &&
+                                  cell.content != Content::own;
+                       });
+}
+
+void MapModel::watch(Part part, vm::Access access) {
+    for (std::size_t index = part.first; index < part.last; ++index) {
+        cells_[index].access = access;
+        cells_[index].watched = true;
+        cells_[index].content = Content::none;
+    }
+}
+
+bool MapModel::fill(std::size_t index) {
+    const Cell like = cells_[index];
+    const bool down = like.growth == vm::Growth::down;
+    const std::size_t beyond = down ? index - 1 : index + 1; // wraps at the lowest cell
+    if (beyond >= cells_.size() || cells_[beyond].growth != like.growth) return false;
+    const auto same = [&](const Cell& cell) {
+        return cell.growth == like.growth && cell.access == like.access &&
+               cell.ceiling == like.ceiling;
+    };
+    for (std::size_t at = index; at < cells_.size() && same(cells_[at]); down ? ++at : --at) {
+        cells_[at].growth = vm::Growth::none;
+        cells_[at].noreserve = false;
+    }
+    return true;
 }
 
 void MapModel::discard(Part part) {
@@ -111,7 +146,7 @@ void MapModel::discard(Part part) {
 
 void MapModel::populate(Part part) {
     for (std::size_t index = part.first; index < part.last; ++index) {
-        if (!cells_[index].guard) cells_[index].content = Content::own;
+        if (!cells_[index].callback()) cells_[index].content = Content::own;
     }
 }
 
@@ -124,8 +159,9 @@ std::optional<MapModel::Part> MapModel::block(std::size_t index) const {
     if (!found) return std::nullopt;
     for (std::size_t at = found->first; at < found->last; ++at) {
         const Cell& cell = cells_[at];
-        if (!cell.huge || cell.content != Content::none || cell.access != like.access ||
-            cell.ceiling != like.ceiling || cell.noreserve != like.noreserve)
+        if (!cell.huge || cell.callback() || cell.content != Content::none ||
+            cell.access != like.access || cell.ceiling != like.ceiling ||
+            cell.noreserve != like.noreserve)
             return std::nullopt;
     }
     return found;
@@ -138,6 +174,8 @@ vm::Resolution MapModel::touch(std::size_t index, bool write, bool execute) {
                          : write ? cell.access.writable()
                                  : cell.access.readable();
     if (!allowed) return vm::Resolution::forbidden;
+    if (cell.watched) return vm::Resolution::watched;
+    if (cell.growth != vm::Growth::none && !fill(index)) return vm::Resolution::forbidden;
     if (write)
         cell.content = Content::own;
     else if (cell.content == Content::none)
@@ -175,9 +213,22 @@ std::optional<std::uint64_t> MapModel::last_fit(std::uint64_t pages, std::uint64
 }
 
 void MapModel::grow(Part part, std::size_t like) {
-    const Cell& cell = cells_[like];
-    map(part, cell.access, cell.ceiling, cell.noreserve, cell.guard, cell.huge);
+    const Cell cell = cells_[like];
+    map(part, cell.access, cell.ceiling, cell.noreserve, cell.guard, cell.huge, cell.growth);
+    if (cell.watched) watch(part, cell.access);
 }
+
+namespace {
+
+std::uint32_t callback_id(const MapModel::Cell& cell) {
+    if (cell.guard) return vm::callback_guard.value;
+    if (cell.watched) return vm::callback_watch.value;
+    if (cell.growth == vm::Growth::none) return 0;
+    return (cell.growth == vm::Growth::down ? vm::callback_stack_growth : vm::callback_heap_growth)
+        .value;
+}
+
+} // namespace
 
 std::vector<abi::Run> MapModel::runs() const {
     std::vector<abi::Run> runs;
@@ -188,16 +239,17 @@ std::vector<abi::Run> MapModel::runs() const {
                      .end = cell.end(),
                      .present = has_frame ? cell.pages : 0,
                      .offset = 0,
-                     .state = cell.guard      ? abi::State::callback
+                     .state = cell.callback() ? abi::State::callback
                               : cell.parked() ? abi::State::parked
                               : has_frame     ? abi::State::present
                                               : abi::State::lazy,
-                     .origin = cell.guard ? abi::Origin::callback : abi::Origin::anonymous,
+                     .origin = cell.callback() && !cell.watched ? abi::Origin::callback
+                                                                : abi::Origin::anonymous,
                      .access = cell.access.bits(),
                      .levels = 0,
-                     .id = cell.guard ? vm::callback_guard.value : 0};
+                     .id = callback_id(cell)};
         if (!runs.empty() && runs.back().end == run.start && runs.back().state == run.state &&
-            runs.back().access == run.access) {
+            runs.back().access == run.access && runs.back().id == run.id) {
             runs.back().end = run.end;
             runs.back().present += run.present;
         } else {

@@ -21,6 +21,8 @@ public:
         std::uint64_t pages = 0;
         bool mapped = false;
         bool guard = false;
+        bool watched = false;
+        vm::Growth growth = vm::Growth::none;
         vm::Access access{};
         vm::Ceiling ceiling{};
         bool noreserve = false;
@@ -29,6 +31,7 @@ public:
         std::uint64_t seed = 0; ///< of what was written; 0: zeros
         std::uint64_t end() const { return start + (pages << page_bits); }
         bool single() const { return pages == 1; }
+        bool callback() const { return guard || watched || growth != vm::Growth::none; }
         bool parked() const { return content == Content::own && !access.readable(); }
     };
     /// Cells [first, last).
@@ -51,9 +54,12 @@ public:
     bool allows(Part part, vm::Access access) const;
 
     void map(Part part, vm::Access access, vm::Ceiling ceiling, bool noreserve, bool guard,
-             bool huge = false);
+             bool huge = false, vm::Growth growth = vm::Growth::none);
     void unmap(Part part);
     void protect(Part part, vm::Access access);
+    /// Whether all of it can be watched.
+    bool untouched(Part part) const;
+    void watch(Part part, vm::Access access);
     void discard(Part part);
     void populate(Part part);
     /// The cells of the block of 2 MiB around a cell, if a touch may make it one page.
@@ -76,6 +82,8 @@ public:
     std::uint64_t charge() const;
 
 private:
+    /// A touch of memory that grows. False at its guard.
+    bool fill(std::size_t index);
     void add(std::uint64_t end, std::uint64_t pages_each);
     std::vector<Cell> cells_;
 };

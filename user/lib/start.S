@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The first instructions of every program. rdi holds the address of the argument block.
+// The first instructions of every program. rdi holds the address of the argument block, rsi that of
+// the clock page.
 
     .section .text._start, "ax", @progbits
     .globl  _start
@@ -12,11 +13,13 @@ _start:
     xorl    %ebp, %ebp                  // the end of every backtrace
     andq    $-16, %rsp
     movq    %rdi, %r13
+    movq    %rsi, %r14
     leaq    __ehdr_start(%rip), %rdi    // where the program lies
     leaq    _DYNAMIC(%rip), %rsi        // 0 when it needs no relocation
     call    user_relocate
     movq    %r13, %rdi
     movq    %r12, %rsi
+    movq    %r14, %rdx
     call    user_start                  // does not return
     ud2
     .size   _start, . - _start

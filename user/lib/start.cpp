@@ -21,6 +21,7 @@ namespace user {
 
 ProgramHandles handles;
 std::uint64_t started_at;
+const abi::ClockPage* clock_page;
 void (*write_out)() = nullptr;
 
 namespace {
@@ -84,10 +85,12 @@ __attribute__((no_stack_protector)) void user_relocate(std::uint64_t base,
 }
 
 __attribute__((no_stack_protector)) void user_start(const user::ArgumentBlock* block,
-                                                    std::uint64_t time_stamp) {
+                                                    std::uint64_t time_stamp,
+                                                    const abi::ClockPage* clock) {
     // Not secret, but no longer the same in every process; the low byte stays zero.
     __stack_chk_guard ^= (time_stamp * 0x9e37'79b9'7f4a'7c15) << 8;
     user::started_at = time_stamp;
+    user::clock_page = clock;
     for (Constructor* constructor = __init_array_start; constructor != __init_array_end;
          ++constructor) {
         (*constructor)();

@@ -2,9 +2,14 @@
 // Start-up of a program: relocation, constructors, arguments. Called from start.S only.
 #pragma once
 
+#include "abi/clock_page.hpp"
+
 #include <cstdint>
 
 namespace user {
+
+/// Null if who spawned the program gave it none.
+extern const abi::ClockPage* clock_page;
 
 /// The time-stamp counter at the program's first instruction.
 extern std::uint64_t started_at;
@@ -27,5 +32,6 @@ extern "C" {
 /// Runs before any relocated data may be read. `dynamic` is null in a program with fixed addresses.
 void user_relocate(std::uint64_t base, const std::uint64_t* dynamic);
 /// Runs constructors and main, and ends the process with main's value.
-[[noreturn]] void user_start(const user::ArgumentBlock* block, std::uint64_t time_stamp);
+[[noreturn]] void user_start(const user::ArgumentBlock* block, std::uint64_t time_stamp,
+                             const abi::ClockPage* clock);
 }

@@ -56,6 +56,9 @@ void write_file(const abi::Run& run, lib::TextWriter& text) {
 }
 
 void write_what(const abi::Run& run, lib::TextWriter& text) {
+    if (run.state == abi::State::callback)
+        return text.append(run.id < std::size(abi::callback_names) ? abi::callback_names[run.id]
+                                                                   : "callback");
     switch (run.origin) {
     case abi::Origin::anonymous:
         if (run.state == abi::State::shared)
@@ -64,8 +67,13 @@ void write_what(const abi::Run& run, lib::TextWriter& text) {
             text.append("anonymous");
         return;
     case abi::Origin::file: write_file(run, text); return;
-    case abi::Origin::window: text.format("window+{:x}", run.offset); return;
-    case abi::Origin::callback: text.append(run.access == 0 ? "guard" : "callback"); return;
+    case abi::Origin::window:
+        if (run.id == abi::clock_page_id)
+            text.append("clock");
+        else
+            text.format("window+{:x}", run.offset);
+        return;
+    case abi::Origin::callback: break; // in state callback only
     }
     text.append("?");
 }

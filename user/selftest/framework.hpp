@@ -100,6 +100,8 @@ extern const Suite kill_suite;
 extern const Suite scheduling_suite;
 extern const Suite runtime_suite;
 extern const Suite processors_suite;
+extern const Suite callbacks_suite;
+extern const Suite clock_suite;
 extern const Suite stress_suite;
 
 } // namespace selftest

@@ -35,6 +35,8 @@ constexpr const selftest::Suite* suites[] = {
     &selftest::processors_suite,
     &selftest::upcalls_suite,
     &selftest::upcall_threads_suite,
+    &selftest::callbacks_suite,
+    &selftest::clock_suite,
     &selftest::stress_suite,
 };
 

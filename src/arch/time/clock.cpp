@@ -149,6 +149,8 @@ void pause_perturbation() {
     start_alarm(this_cpu());
 }
 
+std::uint64_t nanoseconds_per_tick() { return tsc_to_nanoseconds.factor; }
+
 void wait_nanoseconds(std::uint64_t nanoseconds) {
     const std::uint64_t end = proc::port::now() + nanoseconds;
     while (proc::port::now() < end) asm volatile("pause");

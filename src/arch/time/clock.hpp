@@ -15,6 +15,9 @@ void start_perturbation();
 /// Until it is started again: a CPU that halts has no steps to put others between.
 void pause_perturbation();
 
+/// What a tick of the TSC counts, with 32 binary places.
+std::uint64_t nanoseconds_per_tick();
+
 /// Lets that time pass, at least. Works once the clock is initialised.
 void wait_nanoseconds(std::uint64_t nanoseconds);
 

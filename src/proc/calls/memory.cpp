@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Calls about the map: the caller's own, others' to look at, and the kernel's.
 #include "proc/calls/calls.hpp"
+#include "proc/map_flags.hpp"
 #include "proc/process.hpp"
 #include "proc/resources.hpp"
 #include "proc/scheduler.hpp"
@@ -81,9 +82,11 @@ Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std
            std::uint64_t alignment) {
     using enum vm::Placement;
     constexpr std::uint64_t known = abi::map_fixed | abi::map_replace | abi::map_noreserve |
-                                    abi::map_guard | abi::map_down | abi::map_grow | abi::map_huge;
+                                    abi::map_guard | abi::map_down | abi::map_grow | abi::map_huge |
+                                    growth_flags;
     vm::Placement placement = first_fit;
-    const bool guard = (flags & abi::map_guard) != 0;
+    vm::Growth growth = vm::Growth::none;
+    const bool guard = (flags & (abi::map_guard | growth_flags)) != 0;
     const bool huge = (flags & abi::map_huge) != 0;
     if (flags != 0) {
         if ((flags & ~known) != 0) return Error::invalid_argument;
@@ -91,6 +94,8 @@ Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std
         const bool exact = (flags & (abi::map_fixed | abi::map_replace)) != 0;
         const bool down = (flags & abi::map_down) != 0;
         if ((exact && down) || (guard && huge)) return Error::invalid_argument;
+        if (!may_grow(flags)) return Error::invalid_argument;
+        growth = growth_of(flags);
         if (exact) placement = (flags & abi::map_replace) != 0 ? replace : fixed;
         if (down) placement = last_fit;
     }
@@ -105,6 +110,7 @@ Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std
                                                      .noreserve = (flags & abi::map_noreserve) != 0,
                                                      .guard = guard,
                                                      .huge = huge,
+                                                     .growth = growth,
                                                      .arena = arena}));
 }
 
@@ -149,7 +155,18 @@ Answer unmap(std::uint64_t address, std::uint64_t bytes) {
     return current_process().space().unmap(TRY(range_of(address, bytes)));
 }
 
+namespace {
+
+Answer watch(std::uint64_t address, std::uint64_t bytes, std::uint64_t access) {
+    const vm::Access wanted = TRY(vm::Access::make(access));
+    return current_process().space().watch(TRY(range_of(address, bytes)), wanted);
+}
+
+} // namespace
+
 Answer protect(std::uint64_t address, std::uint64_t bytes, std::uint64_t access) {
+    if (access >= abi::access_watch) [[unlikely]]
+        return watch(address, bytes, access - abi::access_watch);
     const vm::Access wanted = TRY(vm::Access::make(access));
     return current_process().space().protect(TRY(range_of(address, bytes)), wanted);
 }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Faults on callback entries: the function is asked, and its answer put into the map.
+#include "vm/callback.hpp"
+
+#include "vm/fault_access.hpp"
+#include "vm/ids.hpp"
+#include "vm/transaction.hpp"
+
+#include <array>
+
+namespace vm {
+
+namespace {
+
+constexpr auto always = [](Entry) { return true; };
+
+/// By id; there is no 0.
+constexpr CallbackFunction* const functions[] = {
+    nullptr,
+#define CALLBACK(id, function, words) callback::function,
+#include "abi/callbacks.def"
+#undef CALLBACK
+};
+static_assert(std::size(functions) <= IdTable::first_id);
+
+// Ids are positions in the table.
+#define CALLBACK(id, function, words)                                                              \
+    static_assert((id) != 0 && functions[id] == callback::function);
+#include "abi/callbacks.def"
+#undef CALLBACK
+
+} // namespace
+
+CallbackAnswer ask_callback(const CallbackTouch& touch) {
+    return functions[touch.entry.id().value](touch);
+}
+
+Result<bool> AddressSpace::install_answer(Entry old, const CallbackAnswer& answer) {
+    Transaction transaction(*this, answer.range);
+    std::uint64_t before = 0;
+    std::uint64_t after = 0;
+    bool unchanged = true;
+    TRY(transaction.look([&](Entry entry, const Spot& where) -> Result<void> {
+        unchanged = unchanged && entry == old;
+        before += charge_of(entry, where);
+        after += charge_of(answer.entry, where);
+        return {};
+    }));
+    if (!unchanged) return false;
+    TRY(transaction.reserve(after > before ? after - before : 0, level_max, always));
+    transaction.apply(always, [&](Entry, const Spot&) { return answer.entry; });
+    transaction.commit(before > after ? before - after : 0);
+    return true;
+}
+
+Resolution AddressSpace::resolve_callback(VirtAddr page, FaultAccess wanted, Located& refused) {
+    for (;;) {
+        const Located located = locate(page);
+        const auto refuse = [&](Resolution why) {
+            refused = located;
+            return why;
+        };
+        // Something else by now: the access is tried again, and will see.
+        if (located.entry.kind(located.level) != EntryKind::callback) return Resolution::resolved;
+        const CallbackAnswer answer = ask_callback({*this, page, wanted, located.entry});
+        if (answer.kind != CallbackAnswer::Kind::install)
+            return answer.kind == CallbackAnswer::Kind::retry ? Resolution::resolved
+                                                              : refuse(answer.why);
+        const auto installed = install_answer(located.entry, answer);
+        if (!installed) return refuse(resolution_of(installed.error()));
+        if (*installed) return Resolution::resolved;
+    }
+}
+
+Resolution AddressSpace::tell(VirtAddr address, FaultAccess access, Located& refused) {
+    const VirtAddr page{align_down(address.value, page_size)};
+    const Located located = locate(page);
+    if (located.entry.kind(located.level) != EntryKind::callback) return Resolution::resolved;
+    const CallbackAnswer answer = ask_callback({*this, page, access, located.entry});
+    if (answer.kind != CallbackAnswer::Kind::tell) return Resolution::resolved;
+    refused = located;
+    const auto installed = install_answer(located.entry, answer);
+    if (!installed) return resolution_of(installed.error());
+    return *installed ? answer.why : Resolution::resolved;
+}
+
+namespace callback {
+
+CallbackAnswer guard(const CallbackTouch&) { return CallbackAnswer::refuse(Resolution::forbidden); }
+
+} // namespace callback
+
+} // namespace vm
