@@ -87,6 +87,7 @@ hosted_sources := test/hosted/main.cpp $(sort $(wildcard test/hosted/*_test.cpp 
     $(call find_sources,test/explorer) \
     $(filter-out test/fuzz/entry.cpp,$(sort $(wildcard test/fuzz/*.cpp))) \
     $(call find_sources,test/shim) $(filter-out src/lib/freestanding.cpp,$(lib_sources)) \
+    $(filter-out test/replay/main.cpp,$(call find_sources,test/replay)) \
     $(call find_sources,src/vm src/proc)
 tsan_lib := elf.cpp elf_plan.cpp format.cpp ustar.cpp
 # ThreadSanitizer watches the suites that have threads, and what they use.
@@ -102,7 +103,7 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 # ---- targets -------------------------------------------------------------------------------------
 
 .PHONY: all kernel-debug deps iso run usb gdb examples test model test-hosted test-guest test-long coverage bench \
-    bench-hosted bench-check profile lint check-reproducible format help clean
+    bench-hosted bench-check replay profile lint check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
 
@@ -136,7 +137,7 @@ test: | deps ## test-hosted, model and test-guest, and the total
 	    $(MAKE) --no-print-directory test-guest || status=1; \
 	    tools/total.py $(results) hosted hosted-sanitized hosted-tsan tools model guest || status=1; exit $$status
 
-test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/tests) $(build)/examples/lift ## the unit tests, plain and under ASan, UBSan and TSan, and those of the tools
+test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/tests) $(build)/examples/lift $(build)/replay ## the unit tests, plain and under ASan, UBSan and TSan, and those of the tools
 	@status=0; tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
 	    hosted-sanitized=$(build)/hosted/sanitized/tests \
 	    hosted-tsan=$(build)/hosted/tsan/tests || status=1; \
@@ -165,6 +166,9 @@ bench: all ## the guest benchmark: build/bench/guest.tsv
 bench-hosted: $(build)/bench/hosted ## lines, locks, entry writes and flushes per operation: build/bench/hosted.tsv
 	@$< > $(build)/bench/hosted.tsv.new && mv $(build)/bench/hosted.tsv.new $(build)/bench/hosted.tsv
 	@expand -t 40 $(build)/bench/hosted.tsv
+
+replay: $(build)/replay ## a trace on the hosted map: FILE=/any/path.map (PICTURE=out.svg); test/workloads has some
+	@$< '$(FILE)' $(if $(PICTURE),--picture '$(PICTURE)')
 
 bench-check: bench bench-hosted ## the figures against bench/*baseline.tsv: none more than 2 % up
 	@status=0; tools/check_bench.py bench/baseline.tsv $(build)/bench/guest.tsv || status=1; \
@@ -319,6 +323,14 @@ $(build)/bench/hosted: $(hosted_bench_objects)
 	@echo "  link     $@"
 	@$(CXX) $(hosted_flags) -o $@ $^
 
+# ---- the replay of traces: of the plain variant too -------------------------------------------------
+
+$(build)/replay: $(build)/hosted/plain/test/replay/main.cpp.o \
+    $(filter-out %_test.cpp.o %/test/hosted/main.cpp.o $(build)/hosted/plain/test/fuzz/% \
+    $(build)/hosted/plain/test/explorer/%, $(call hosted_objects,plain))
+	@echo "  link     $@"
+	@$(CXX) $(hosted_flags) -o $@ $^
+
 # ---- examples: src/vm as another kernel would build it --------------------------------------------
 
 example_flags := $(common_flags) -O1 -D_GLIBCXX_ASSERTIONS
@@ -360,6 +372,6 @@ $(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)
 -include $(patsubst %.o,%.d,$(user_objects))
 -include $(foreach variant,$(kernel_variants),$(patsubst %.o,%.d,$(call kernel_variant_objects,$(variant))))
 -include $(foreach variant,$(hosted_variants),$(patsubst %.o,%.d,$(call hosted_objects,$(variant))))
--include $(patsubst %.o,%.d,$(hosted_bench_objects))
+-include $(patsubst %.o,%.d,$(hosted_bench_objects)) $(build)/hosted/plain/test/replay/main.cpp.d
 -include $(example_objects:.o=.d)
 -include $(header_checks:.ok=.d)
