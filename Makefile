@@ -88,6 +88,7 @@ hosted_sources := test/hosted/main.cpp $(sort $(wildcard test/hosted/*_test.cpp 
     $(filter-out test/fuzz/entry.cpp,$(sort $(wildcard test/fuzz/*.cpp))) \
     $(call find_sources,test/shim) $(filter-out src/lib/freestanding.cpp,$(lib_sources)) \
     $(filter-out test/replay/main.cpp,$(call find_sources,test/replay)) \
+    $(filter-out test/compare/bench/%,$(call find_sources,test/compare)) \
     $(call find_sources,src/vm src/proc)
 tsan_lib := elf.cpp elf_plan.cpp format.cpp ustar.cpp
 # ThreadSanitizer watches the suites that have threads, and what they use.
