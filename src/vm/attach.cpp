@@ -8,6 +8,7 @@
 //
 // Memory comes before the lock: the heap takes locks of tables. What readers without a lock may
 // have in hand is freed, or used again, after a flush, as tables are.
+#include "vm/free_runs.hpp"
 #include "vm/ids.hpp"
 #include "vm/transaction.hpp"
 
@@ -58,9 +59,15 @@ void wait_for_readers(AddressSpace& space) {
 /// Marks what the entries below a table refer to. Without a lock, and without waiting.
 void mark_below(const TableRef& table, VirtRange range, IdTable& ids) {
     const unsigned last = table.index_of(range.end - 1);
+    Entry marked; // all entries of one mapping that are not present are the same
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
-        if (entry.empty() || (!entry.present() && !entry.is_not_plain())) continue;
+        if (entry == marked) continue;
+        if (entry.empty()) {
+            index += free_word_above(*table.descriptor, index);
+            continue;
+        }
+        if (!entry.present() && !entry.is_not_plain()) continue;
         const VirtAddr start = table.address_of(index);
         if (entry.is_table(table.level)) {
             const VirtAddr end = start + level_size(table.level);
@@ -72,6 +79,7 @@ void mark_below(const TableRef& table, VirtRange range, IdTable& ids) {
         } else if (const EntryKind kind = entry.kind(table.level);
                    kind == EntryKind::file || kind == EntryKind::shared) {
             ids.mark(entry.id());
+            marked = entry;
         }
     }
 }
@@ -106,7 +114,8 @@ Result<Id> AddressSpace::attach(MemoryObject& object, const AttachmentKey& key) 
                 if ((id = table->find(key))) return *id;
                 const bool own = !table->is_shared();
                 bool room = !table->full();
-                if (own && !room && attaching_.load() == 1) {
+                // Once: who comes back with a larger table has looked already.
+                if (own && !room && attaching_.load() == 1 && !fresh.has(2 * table->capacity())) {
                     sweep_locked(*table);
                     // Half of it at least, so that not every new one takes a sweep.
                     room = table->used() <= table->capacity() / 2;
