@@ -8,7 +8,6 @@
 //
 // Memory comes before the lock: the heap takes locks of tables. What readers without a lock may
 // have in hand is freed, or used again, after a flush, as tables are.
-#include "vm/free_runs.hpp"
 #include "vm/ids.hpp"
 #include "vm/transaction.hpp"
 
@@ -59,15 +58,12 @@ void wait_for_readers(AddressSpace& space) {
 /// Marks what the entries below a table refer to. Without a lock, and without waiting.
 void mark_below(const TableRef& table, VirtRange range, IdTable& ids) {
     const unsigned last = table.index_of(range.end - 1);
-    Entry marked; // all entries of one mapping that are not present are the same
+    Entry last_seen; // all entries of one mapping that are not present are the same
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
-        if (entry == marked) continue;
-        if (entry.empty()) {
-            index += free_word_above(*table.descriptor, index);
-            continue;
-        }
-        if (!entry.present() && !entry.is_not_plain()) continue;
+        if (entry == last_seen) continue;
+        if (!entry.has_page()) last_seen = entry;
+        if (entry.empty() || (!entry.present() && !entry.is_not_plain())) continue;
         const VirtAddr start = table.address_of(index);
         if (entry.is_table(table.level)) {
             const VirtAddr end = start + level_size(table.level);
@@ -79,7 +75,6 @@ void mark_below(const TableRef& table, VirtRange range, IdTable& ids) {
         } else if (const EntryKind kind = entry.kind(table.level);
                    kind == EntryKind::file || kind == EntryKind::shared) {
             ids.mark(entry.id());
-            marked = entry;
         }
     }
 }
