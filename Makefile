@@ -87,6 +87,8 @@ hosted_sources := test/hosted/main.cpp $(sort $(wildcard test/hosted/*_test.cpp 
     $(call find_sources,test/explorer) \
     $(filter-out test/fuzz/entry.cpp,$(sort $(wildcard test/fuzz/*.cpp))) \
     $(call find_sources,test/shim) $(filter-out src/lib/freestanding.cpp,$(lib_sources)) \
+    $(filter-out test/replay/main.cpp,$(call find_sources,test/replay)) \
+    $(filter-out test/compare/bench/%,$(call find_sources,test/compare)) \
     $(call find_sources,src/vm src/proc)
 tsan_lib := elf.cpp elf_plan.cpp format.cpp ustar.cpp
 # ThreadSanitizer watches the suites that have threads, and what they use.
@@ -102,7 +104,7 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 # ---- targets -------------------------------------------------------------------------------------
 
 .PHONY: all kernel-debug deps iso run usb gdb examples test model test-hosted test-guest test-long coverage bench \
-    bench-hosted bench-check profile lint check-reproducible format help clean
+    bench-hosted bench-check replay profile lint check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
 
@@ -136,7 +138,7 @@ test: | deps ## test-hosted, model and test-guest, and the total
 	    $(MAKE) --no-print-directory test-guest || status=1; \
 	    tools/total.py $(results) hosted hosted-sanitized hosted-tsan tools model guest || status=1; exit $$status
 
-test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/tests) $(build)/examples/lift ## the unit tests, plain and under ASan, UBSan and TSan, and those of the tools
+test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/tests) $(build)/examples/lift $(build)/replay ## the unit tests, plain and under ASan, UBSan and TSan, and those of the tools
 	@status=0; tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
 	    hosted-sanitized=$(build)/hosted/sanitized/tests \
 	    hosted-tsan=$(build)/hosted/tsan/tests || status=1; \
@@ -162,9 +164,16 @@ coverage: $(build)/hosted/coverage/tests ## lines of src/vm and src/proc that th
 bench: all ## the guest benchmark: build/bench/guest.tsv
 	@tools/run_bench.py $(build)/kernel/tabula.elf $(build)/boot.tar $(build)/bench/guest.tsv
 
-bench-hosted: $(build)/bench/hosted ## lines, locks, entry writes and flushes per operation: build/bench/hosted.tsv
-	@$< > $(build)/bench/hosted.tsv.new && mv $(build)/bench/hosted.tsv.new $(build)/bench/hosted.tsv
-	@expand -t 40 $(build)/bench/hosted.tsv
+bench-hosted: $(build)/bench/hosted $(build)/compare/compare $(build)/compare/count_plugin.so ## other structures beside the map, and its lines, locks, writes and flushes: build/bench/hosted.tsv and plots
+	@$(build)/bench/hosted > $(build)/bench/hosted.tsv.new
+	@tools/run_compare.py $(build)/compare/compare $(build)/compare/count_plugin.so qemu-x86_64 \
+	    >> $(build)/bench/hosted.tsv.new
+	@mv $(build)/bench/hosted.tsv.new $(build)/bench/hosted.tsv
+	@expand -t 44 $(build)/bench/hosted.tsv
+	@tools/plot_bench.py $(build)/bench/hosted.tsv $(build)/bench
+
+replay: $(build)/replay ## a trace on the hosted map: FILE=/any/path.map (PICTURE=out.svg); test/workloads has some
+	@$< '$(FILE)' $(if $(PICTURE),--picture '$(PICTURE)')
 
 bench-check: bench bench-hosted ## the figures against bench/*baseline.tsv: none more than 2 % up
 	@status=0; tools/check_bench.py bench/baseline.tsv $(build)/bench/guest.tsv || status=1; \
@@ -195,7 +204,7 @@ flags_plain := $(hosted_flags) $(warnings)
 flags_sanitized := $(flags_plain) $(sanitizer_flags)
 flags_coverage := $(flags_plain) $(coverage_flags)
 flags_tsan := $(flags_plain) $(tsan_flags)
-$(addprefix $(build)/flags.,user example $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
+$(addprefix $(build)/flags.,user example compare $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','"'"',$(flags_$*))' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -312,12 +321,40 @@ $(foreach variant,$(hosted_variants),$(eval $(call hosted_rules,$(variant))))
 hosted_bench_sources := $(call find_sources,test/bench)
 hosted_bench_objects := $(hosted_bench_sources:%=$(build)/hosted/plain/%.o) \
     $(filter-out %/test/shim/check.cpp.o %_test.cpp.o %/test/hosted/main.cpp.o $(build)/hosted/plain/test/fuzz/% \
-    $(build)/hosted/plain/test/explorer/%, \
+    $(build)/hosted/plain/test/explorer/% $(build)/hosted/plain/test/replay/%, \
     $(call hosted_objects,plain))
 $(build)/bench/hosted: $(hosted_bench_objects)
 	@mkdir -p $(@D)
 	@echo "  link     $@"
 	@$(CXX) $(hosted_flags) -o $@ $^
+
+# ---- the replay of traces: of the plain variant too -------------------------------------------------
+
+$(build)/replay: $(build)/hosted/plain/test/replay/main.cpp.o \
+    $(filter-out %_test.cpp.o %/test/hosted/main.cpp.o $(build)/hosted/plain/test/fuzz/% \
+    $(build)/hosted/plain/test/explorer/%, $(call hosted_objects,plain))
+	@echo "  link     $@"
+	@$(CXX) $(hosted_flags) -o $@ $^
+
+# ---- the comparison: src/vm and other structures, compiled as a kernel would be --------------------
+
+compare_flags := $(common_flags) -I. -Itest -O2 -static -fno-strict-aliasing -fstack-protector-strong \
+    -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
+flags_compare := $(compare_flags) $(warnings)
+compare_objects := $(patsubst %,$(build)/compare/%.o,$(call find_sources,test/compare src/vm) \
+    test/replay/trace.cpp)
+$(build)/compare/%.cpp.o: %.cpp $(build)/flags.compare | deps
+	@mkdir -p $(@D)
+	@echo "  compare  $<"
+	@$(CXX) $(flags_compare) -MMD -MP -c $< -o $@
+$(build)/compare/compare: $(compare_objects)
+	@echo "  link     $@"
+	@$(CXX) $(compare_flags) -o $@ $^
+
+$(build)/compare/count_plugin.so: tools/count_plugin.cpp | deps
+	@mkdir -p $(@D)
+	@echo "  plugin   $<"
+	@$(CXX) -std=c++20 -O2 -shared -fPIC $(warnings) -o $@ $<
 
 # ---- examples: src/vm as another kernel would build it --------------------------------------------
 
@@ -360,6 +397,6 @@ $(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)
 -include $(patsubst %.o,%.d,$(user_objects))
 -include $(foreach variant,$(kernel_variants),$(patsubst %.o,%.d,$(call kernel_variant_objects,$(variant))))
 -include $(foreach variant,$(hosted_variants),$(patsubst %.o,%.d,$(call hosted_objects,$(variant))))
--include $(patsubst %.o,%.d,$(hosted_bench_objects))
--include $(example_objects:.o=.d)
+-include $(patsubst %.o,%.d,$(hosted_bench_objects)) $(build)/hosted/plain/test/replay/main.cpp.d
+-include $(example_objects:.o=.d) $(compare_objects:.o=.d)
 -include $(header_checks:.ok=.d)

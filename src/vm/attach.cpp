@@ -58,8 +58,11 @@ void wait_for_readers(AddressSpace& space) {
 /// Marks what the entries below a table refer to. Without a lock, and without waiting.
 void mark_below(const TableRef& table, VirtRange range, IdTable& ids) {
     const unsigned last = table.index_of(range.end - 1);
+    Entry last_seen; // all entries of one mapping that are not present are the same
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
+        if (entry == last_seen) continue;
+        if (!entry.has_page()) last_seen = entry;
         if (entry.empty() || (!entry.present() && !entry.is_not_plain())) continue;
         const VirtAddr start = table.address_of(index);
         if (entry.is_table(table.level)) {
@@ -106,7 +109,8 @@ Result<Id> AddressSpace::attach(MemoryObject& object, const AttachmentKey& key) 
                 if ((id = table->find(key))) return *id;
                 const bool own = !table->is_shared();
                 bool room = !table->full();
-                if (own && !room && attaching_.load() == 1) {
+                // Once: who comes back with a larger table has looked already.
+                if (own && !room && attaching_.load() == 1 && !fresh.has(2 * table->capacity())) {
                     sweep_locked(*table);
                     // Half of it at least, so that not every new one takes a sweep.
                     room = table->used() <= table->capacity() / 2;

@@ -16,6 +16,14 @@ inline bool is_free(const TableDescriptor& table, unsigned index) {
 unsigned alike_from(const TableDescriptor& table, unsigned first, bool empty);
 /// The same downwards: slots that end before `end`.
 unsigned alike_below(const TableDescriptor& table, unsigned end, bool empty);
+/// For who looks at slot after slot, and is at an empty one: how many of those behind it (below: in
+/// front of it) are known to be empty as well, a word of the bitmap at a time.
+inline unsigned free_word_above(const TableDescriptor& table, unsigned index) {
+    return index % 64 == 0 && table.free_word(index / 64) == ~0ULL ? 63 : 0;
+}
+inline unsigned free_word_below(const TableDescriptor& table, unsigned index) {
+    return index % 64 == 63 && table.free_word(index / 64) == ~0ULL ? 63 : 0;
+}
 /// Number of slots of a table, from the first of `count` on, that are like `entry`, which stands in
 /// that one and is no table (Entry::is_alike). Under the table's lock.
 unsigned count_alike(const Slot* slots, unsigned count, Entry entry);

@@ -81,7 +81,7 @@ private:
                     table(child);
             } else {
                 charge_ += charge_of(entry, level);
-                drop(entry, level);
+                if (entry.has_page()) drop(entry, level);
             }
         }
     }
@@ -93,11 +93,11 @@ private:
                 --live;
             } else if (!entry.empty()) {
                 --live;
-                drop(entry, 1);
+                if (entry.has_page()) drop(entry, 1);
             }
         }
     }
-    /// The frame that an entry holds.
+    /// The frame that an entry holds, which has one.
     [[gnu::noinline]] void drop(Entry entry, Level level) {
         const PhysAddr frame = held_frame(entry, level);
         if (entry.is_shared()) note_written(entry);

@@ -2,6 +2,7 @@
 // query, nearest: the map read back from its entries, as runs of equal state.
 #include "vm/charge.hpp"
 #include "vm/clock_page.hpp"
+#include "vm/free_runs.hpp"
 #include "vm/ids.hpp"
 #include "vm/space.hpp"
 #include "vm/table.hpp"
@@ -98,23 +99,54 @@ void append(Run& run, const Run& next) {
     run.levels |= next.levels;
 }
 
-/// Collects runs upwards from an address.
+/// The entry that a run ended with, where the next one can be told to be more of the same without
+/// another look: what is not present is so bit by bit, and a page of a space's own but for its
+/// frame.
+class Pattern {
+public:
+    bool covers(Entry entry, Level level) const {
+        return level == level_ && entry_.is_alike(entry);
+    }
+    void set(Entry entry, Level level) {
+        entry_ = entry;
+        const bool plain = entry.is_sole_page() && !entry.is_not_plain();
+        level_ = !entry.has_page() || plain ? level : 0;
+    }
+    /// Pages of one such entry that have a frame.
+    std::uint64_t present() const { return entry_.has_page() ? level_pages(level_) : 0; }
+
+private:
+    Entry entry_{};
+    Level level_ = 0; ///< none: no entry is of that level
+};
+
+/// Collects runs upwards from an address. `bitmaps`: all tables have them, so that holes are passed
+/// over without a look at each.
 class Collector {
 public:
-    Collector(VirtAddr from, VirtAddr end, std::span<Run> runs, const IdTable* ids)
-        : from_(from), end_(end), runs_(runs), ids_(ids) {}
+    Collector(VirtAddr from, VirtAddr end, std::span<Run> runs, const IdTable* ids, bool bitmaps)
+        : from_(from), end_(end), runs_(runs), ids_(ids), bitmaps_(bitmaps) {}
 
     /// False once there is no room for one more run, or no more to see.
     bool visit(const TableRef& table) {
         unsigned index = table.base < from_ ? table.index_of(from_) : 0;
         for (; index < table_entries; ++index) {
-            if (end_ <= table.address_of(index)) return false;
+            const VirtAddr start = table.address_of(index);
+            if (end_ <= start) return false;
             const Entry entry = table.slots[index].load();
-            if (entry.empty()) continue;
-            if (entry.is_table(table.level)) {
+            if (entry.empty()) {
+                if (count_ == runs_.size()) return false; // the last run has ended
+                if (bitmaps_) index += free_word_above(*table.descriptor, index);
+            } else if (pattern_.covers(entry, table.level) &&
+                       runs_[count_ - 1].end == start.value) {
+                runs_[count_ - 1].end += level_size(table.level);
+                runs_[count_ - 1].present += pattern_.present();
+            } else if (entry.is_table(table.level)) {
                 if (!visit(table.below(entry, index))) return false;
-            } else if (!add(run_of(entry, table.level, table.address_of(index), ids_))) {
+            } else if (!add(run_of(entry, table.level, start, ids_))) {
                 return false;
+            } else {
+                index += extend(table, entry, index + 1);
             }
         }
         return true;
@@ -122,6 +154,18 @@ public:
     std::size_t count() const { return count_; }
 
 private:
+    /// Adds what follows and is the same as `entry`, with which the last run ends; gives the
+    /// number.
+    unsigned extend(const TableRef& table, Entry entry, unsigned first) {
+        pattern_.set(entry, table.level);
+        unsigned index = first;
+        while (index < table_entries && pattern_.covers(table.slots[index].load(), table.level))
+            ++index;
+        if (index == first) return 0;
+        runs_[count_ - 1].end += (index - first) * level_size(table.level);
+        runs_[count_ - 1].present += (index - first) * pattern_.present();
+        return index - first;
+    }
     bool add(const Run& run) {
         if (count_ != 0 && continues(runs_[count_ - 1], run)) {
             append(runs_[count_ - 1], run);
@@ -136,13 +180,16 @@ private:
     const VirtAddr end_;
     const std::span<Run> runs_;
     const IdTable* const ids_;
+    const bool bitmaps_;
     std::size_t count_ = 0;
+    Pattern pattern_;
 };
 
 /// Grows one run downwards from below an address.
 class Descent {
 public:
-    Descent(VirtAddr before, const IdTable* ids) : before_(before), ids_(ids) {}
+    Descent(VirtAddr before, const IdTable* ids, bool bitmaps)
+        : before_(before), ids_(ids), bitmaps_(bitmaps) {}
 
     /// False once the run has ended.
     bool visit(const TableRef& table) {
@@ -152,10 +199,18 @@ public:
             const Entry entry = table.slots[index].load();
             if (entry.empty()) {
                 if (run_) return false;
+                if (bitmaps_) index -= free_word_below(*table.descriptor, index);
+            } else if (pattern_.covers(entry, table.level) && pattern_.present() == 0 &&
+                       run_->start == table.address_of(index + 1).value) {
+                run_->start -= level_size(table.level);
+                if (run_->id != 0 && run_->state != State::callback)
+                    run_->offset -= level_size(table.level);
             } else if (entry.is_table(table.level)) {
                 if (!visit(table.below(entry, index))) return false;
             } else if (!add(run_of(entry, table.level, table.address_of(index), ids_))) {
                 return false;
+            } else {
+                pattern_.set(entry, table.level);
             }
         }
         return true;
@@ -175,7 +230,9 @@ private:
 
     const VirtAddr before_;
     const IdTable* const ids_;
+    const bool bitmaps_;
     std::optional<Run> run_;
+    Pattern pattern_;
 };
 
 } // namespace
@@ -183,7 +240,7 @@ private:
 std::size_t AddressSpace::query(VirtAddr from, std::span<Run> runs) const {
     // A user space's upper half is the kernel's; the kernel's space lists all of its half, with
     // what boot made outside of the range that it manages.
-    Collector collector(from, kernel_ ? VirtAddr{~0ULL} : range_.end, runs, ids());
+    Collector collector(from, kernel_ ? VirtAddr{~0ULL} : range_.end, runs, ids(), !kernel_);
     collector.visit(table_at(root_, levels_, top_base()));
     return collector.count();
 }
@@ -195,12 +252,13 @@ std::optional<Run> AddressSpace::nearest(VirtAddr address, abi::Direction direct
     if (direction == abi::Direction::up) {
         Run run{};
         if (query(address, {&run, 1}) == 0) return std::nullopt;
+        if (address < VirtAddr{run.start}) return run; // behind a hole: it begins there
         above = run;
         before = VirtAddr{run.start + 1}; // its beginning may lie below the address
     }
     const VirtAddr limit = std::min(before, range_.end);
     if (limit <= range_.start) return std::nullopt;
-    Descent descent(limit, ids());
+    Descent descent(limit, ids(), !kernel_);
     descent.visit(table_at(root_, levels_, top_base()));
     if (!descent.run() || descent.run()->start < range_.start.value) return above;
     // The run goes on above the address too: read it whole from its beginning.

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "compare/tabula.hpp"
+
+#include "vm/charge.hpp"
+#include "vm/frames.hpp"
+#include "vm/ids.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+namespace compare {
+
+namespace {
+
+template <typename T>
+T must(Result<T> result) {
+    if (!result)
+        throw std::runtime_error("the map refused: error " +
+                                 std::to_string(static_cast<int>(result.error())));
+    if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+/// True if it went well; false if there was a hole.
+bool no_hole(const Result<void>& result) {
+    if (result.ok()) return true;
+    if (result.error() == Error::not_mapped) return false;
+    throw std::runtime_error("the map refused what may not fail");
+}
+
+} // namespace
+
+TabulaMap::TabulaMap() {
+    for (vm::ObjectRef& object : objects_)
+        object = must(vm::MemoryObject::make_paged({1ULL << 32}, vm::Ceiling::all(), {}));
+    must(space_.create());
+}
+
+std::uint32_t TabulaMap::object_of(std::uint64_t number) const {
+    return static_cast<std::uint32_t>(number - objects_[0]->number()) + 1;
+}
+
+void TabulaMap::map(VirtRange range, const Kind& kind) {
+    using vm::Placement;
+    if (kind.object == 0)
+        must(space_.map({.address = range.start,
+                         .pages = range.pages(),
+                         .placement = Placement::replace,
+                         .access = kind.access}));
+    else
+        must(space_.map_object({.object = objects_[kind.object - 1].get(),
+                                .first_page = (range.start.value - kind.base) >> page_bits,
+                                .address = range.start,
+                                .pages = range.pages(),
+                                .placement = Placement::replace,
+                                .access = kind.access,
+                                .is_private = kind.is_private}));
+}
+
+std::optional<VirtAddr> TabulaMap::map_anywhere(PageCount pages, const Kind& kind, VirtAddr from) {
+    auto at = space_.map(
+        {.address = from, .pages = pages, .alignment = page_size, .access = kind.access});
+    if (!at && at.error() == Error::no_space) return std::nullopt;
+    return must(std::move(at));
+}
+
+void TabulaMap::unmap(VirtRange range) { must(space_.unmap(range)); }
+
+bool TabulaMap::protect(VirtRange range, vm::Access access) {
+    return no_hole(space_.protect(range, access));
+}
+
+bool TabulaMap::discard(VirtRange range) { return no_hole(space_.discard(range)); }
+
+/// There is no call that moves entries: what is there is mapped anew, and pages are copied.
+void TabulaMap::move(VirtRange from, VirtRange to) {
+    const std::uint64_t distance = to.start.value - from.start.value;
+    std::array<Area, 16> areas;
+    for (VirtAddr at = from.start; at < from.end;) {
+        const std::size_t count = list(at, areas);
+        for (std::size_t n = 0; n < count && at < from.end; ++n) {
+            const Area& area = areas[n];
+            const VirtRange part{at, std::min(area.range.end, from.end)};
+            const std::uint64_t base = area.range.start.value - area.offset + distance;
+            const vm::AddressSpace::Located located = space_.locate(at);
+            const bool is_private =
+                area.object == 0 || located.entry.kind(located.level) != vm::EntryKind::shared;
+            map({part.start + distance, part.end + distance},
+                {area.access, area.object, is_private, area.object != 0 ? base : 0});
+            at = part.end;
+        }
+    }
+    for (VirtAddr page = from.start; page < from.end; page = page + page_size) {
+        const vm::AddressSpace::Located located = space_.locate(page);
+        if (!located.entry.has_page() || located.entry.is_not_plain()) continue;
+        const vm::Access access = located.entry.access();
+        const VirtRange one{page + distance, page + distance + page_size};
+        must(space_.protect(one, vm::Access::read_write()));
+        must(space_.populate(one));
+        std::memcpy(vm::direct(must(space_.frame_of(one.start))),
+                    vm::direct(vm::page_frame(located.entry)), page_size);
+        must(space_.protect(one, access));
+    }
+    must(space_.unmap(from));
+}
+
+std::optional<VirtAddr> TabulaMap::first_fit(PageCount pages, VirtAddr from) const {
+    const auto at = space_.first_fit(pages, page_size, from);
+    return at ? std::optional(*at) : std::nullopt;
+}
+
+std::optional<VirtAddr> TabulaMap::nearest(VirtAddr address, abi::Direction direction) const {
+    const auto run = space_.nearest(address, direction);
+    if (!run) return std::nullopt;
+    return VirtAddr{direction == abi::Direction::up ? std::max(run->start, address.value)
+                                                    : std::min(run->end, address.value)};
+}
+
+Page TabulaMap::lookup(VirtAddr page) const {
+    const vm::AddressSpace::Located located = space_.locate(page);
+    const vm::Entry entry = located.entry;
+    if (entry.empty()) return {};
+    Page found{true, entry.access(), 0, 0};
+    const vm::EntryKind kind = entry.kind(located.level);
+    if (kind == vm::EntryKind::file || kind == vm::EntryKind::shared) {
+        const vm::Attachment& attachment = space_.ids()->at(entry.id());
+        found.object = object_of(attachment.object->number());
+        found.offset = page.value - attachment.base;
+    }
+    return found;
+}
+
+std::size_t TabulaMap::list(VirtAddr from, std::span<Area> areas) const {
+    std::array<abi::Run, 64> runs;
+    std::size_t count = 0;
+    for (VirtAddr at = from;;) {
+        const std::size_t found =
+            space_.query(at, std::span(runs).first(std::min(runs.size(), areas.size() - count)));
+        for (const abi::Run& run : std::span(runs).first(found)) {
+            areas[count++] = {{VirtAddr{run.start}, VirtAddr{run.end}},
+                              *vm::Access::make(run.access),
+                              run.id != 0 ? object_of(run.id) : 0,
+                              run.offset};
+        }
+        if (found == 0 || count == areas.size()) return count;
+        at = areas[count - 1].range.end;
+    }
+}
+
+bool TabulaMap::fault(VirtAddr page) {
+    return space_.resolve(page, {.write = true}) == vm::Resolution::resolved;
+}
+
+void* TabulaMap::memory(VirtAddr page) const {
+    const auto frame = space_.frame_of(page);
+    return frame ? vm::direct(*frame) : nullptr;
+}
+
+std::unique_ptr<Map> TabulaMap::fork() {
+    std::unique_ptr<TabulaMap> child(new TabulaMap(objects_));
+    must(space_.fork_into(child->space_));
+    return child;
+}
+
+} // namespace compare
