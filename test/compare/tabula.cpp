@@ -13,19 +13,22 @@ namespace compare {
 
 namespace {
 
+/// Apart, so that it costs nothing where nothing is refused.
+[[noreturn, gnu::noinline, gnu::cold]] void refused(Error error) {
+    throw std::runtime_error("the map refused: error " + std::to_string(static_cast<int>(error)));
+}
+
 template <typename T>
-T must(Result<T> result) {
-    if (!result)
-        throw std::runtime_error("the map refused: error " +
-                                 std::to_string(static_cast<int>(result.error())));
+[[gnu::always_inline]] inline T must(Result<T> result) {
+    if (!result) [[unlikely]]
+        refused(result.error());
     if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
 /// True if it went well; false if there was a hole.
 bool no_hole(const Result<void>& result) {
-    if (result.ok()) return true;
-    if (result.error() == Error::not_mapped) return false;
-    throw std::runtime_error("the map refused what may not fail");
+    if (!result && result.error() != Error::not_mapped) refused(result.error());
+    return result.ok();
 }
 
 } // namespace
