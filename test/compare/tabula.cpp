@@ -6,7 +6,6 @@
 #include "vm/ids.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 
 namespace compare {
@@ -75,36 +74,8 @@ bool TabulaMap::protect(VirtRange range, vm::Access access) {
 
 bool TabulaMap::discard(VirtRange range) { return no_hole(space_.discard(range)); }
 
-/// There is no call that moves entries: what is there is mapped anew, and pages are copied.
 void TabulaMap::move(VirtRange from, VirtRange to) {
-    const std::uint64_t distance = to.start.value - from.start.value;
-    std::array<Area, 16> areas;
-    for (VirtAddr at = from.start; at < from.end;) {
-        const std::size_t count = list(at, areas);
-        for (std::size_t n = 0; n < count && at < from.end; ++n) {
-            const Area& area = areas[n];
-            const VirtRange part{at, std::min(area.range.end, from.end)};
-            const std::uint64_t base = area.range.start.value - area.offset + distance;
-            const vm::AddressSpace::Located located = space_.locate(at);
-            const bool is_private =
-                area.object == 0 || located.entry.kind(located.level) != vm::EntryKind::shared;
-            map({part.start + distance, part.end + distance},
-                {area.access, area.object, is_private, area.object != 0 ? base : 0});
-            at = part.end;
-        }
-    }
-    for (VirtAddr page = from.start; page < from.end; page = page + page_size) {
-        const vm::AddressSpace::Located located = space_.locate(page);
-        if (!located.entry.has_page() || located.entry.is_not_plain()) continue;
-        const vm::Access access = located.entry.access();
-        const VirtRange one{page + distance, page + distance + page_size};
-        must(space_.protect(one, vm::Access::read_write()));
-        must(space_.populate(one));
-        std::memcpy(vm::direct(must(space_.frame_of(one.start))),
-                    vm::direct(vm::page_frame(located.entry)), page_size);
-        must(space_.protect(one, access));
-    }
-    must(space_.unmap(from));
+    must(space_.remap({.from = from, .address = to.start, .placement = vm::Placement::fixed}));
 }
 
 std::optional<VirtAddr> TabulaMap::first_fit(PageCount pages, VirtAddr from) const {

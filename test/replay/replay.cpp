@@ -175,37 +175,15 @@ void Replay::discard(VirtRange range) {
     }
 }
 
-/// The map has no call that moves entries: what is moved is mapped anew, and the words that touched
-/// pages begin with are carried over.
 void Replay::remap(VirtRange from, VirtRange to) {
     if (!model_.covers(from)) {
         ++outcome_.refused; // there is nothing, or not all of it, to move
         return;
     }
-    const std::vector<VirtAddr> touched = model_.touched(from);
+    must((*space_)->remap({.from = from, .address = to.start, .placement = vm::Placement::replace},
+                          to.pages()),
+         "remap");
     model_.move(from, to);
-    const Model after = model_;
-    const bool in_place = from.start == to.start;
-    if (in_place) {
-        if (to.end < from.end) must((*space_)->unmap({to.end, from.end}), "unmap");
-    } else {
-        must((*space_)->unmap(from), "unmap");
-    }
-    for (const Model::Segment& part : after.parts(to)) {
-        const VirtAddr first = in_place ? std::max(part.range.start, from.end) : part.range.start;
-        if (part.range.end <= first) continue;
-        map_anew({first, part.range.end}, part.kind);
-    }
-    model_ = after;
-    for (const VirtAddr page : model_.touched(to)) {
-        const Model::Kind kind = model_.parts({page, page + page_size}).at(0).kind;
-        if (in_place || !kind.is_private || !model_.is_own(page)) continue;
-        // Its rights may be less than what it was written with.
-        const VirtRange one{page, page + page_size};
-        must((*space_)->protect(one, vm::Access::read_write()), "protect");
-        write(**space_, page, model_.word(page));
-        must((*space_)->protect(one, kind.access), "protect");
-    }
     touch_ends(to);
 }
 
