@@ -148,6 +148,9 @@ Result<void> Transfer::look_at(const Place& place, VirtRange range) {
     const Level level = place.table.level;
     if (entry.empty()) return Error::not_mapped;
     if (!moves() && is_anonymous(entry, level)) return Error::would_block;
+    // Memory that is watched until its first touch would become another's, for each of the two.
+    if (!moves() && entry.kind(level) == EntryKind::callback && !entry.is_not_plain())
+        return Error::unsupported;
     if (entry.is_not_plain()) {
         const auto key = key_here(plan_.from, entry, level, place.start());
         if (key && !id_of(key_there(plan_, *key))) return Error::would_block;
