@@ -137,8 +137,8 @@ public:
     /// copied. Errors: no_memory, limit_reached.
     Result<void> share_ids(AddressSpace& child);
     /// Finds attachments that no entry refers to any more, and gives them up, with their references
-    /// to objects. In this CPU's `running`, without locks.
-    void sweep_ids();
+    /// to objects. True if there were some. Without locks of rank `table` or above.
+    bool sweep_ids();
 
     /// Continues the mapping that ends at `address` upwards, or the one that begins there
     /// downwards, by `pages` of the same kind: rights, ceiling, promise. Gives the first address of
@@ -287,7 +287,7 @@ private:
     Result<void> discard_objects(VirtRange range);
     /// What stands for the page of an object, or for its private copy, once it is not present.
     Entry without_object_page(Entry entry, VirtAddr address);
-    void sweep_locked(IdTable& table);
+    bool sweep_locked(IdTable& table);
     /// It ends: nobody finds it by an object any more.
     void leave_objects();
     /// From ending, for a while. The caller found it in its id table, under that one's lock.
