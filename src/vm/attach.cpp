@@ -81,19 +81,22 @@ void mark_below(const TableRef& table, VirtRange range, IdTable& ids) {
 
 } // namespace
 
-void AddressSpace::sweep_locked(IdTable& table) {
+bool AddressSpace::sweep_locked(IdTable& table) {
+    const std::uint32_t before = table.used();
     mark_below(table_at(root_, levels_, top_base()), range_, table);
     table.unlink_unmarked();
     wait_for_readers(*this);
     table.free_unlinked();
+    return table.used() != before;
 }
 
-void AddressSpace::sweep_ids() {
+bool AddressSpace::sweep_ids() {
+    const Visit visit(translations_);
     const Guard guard(ids_lock_);
     IdTable* const table = ids_.load();
     // Who has an id and no entry yet would lose it. A shared table is another space's as well.
-    if (table == nullptr || table->is_shared() || attaching_.load() != 0) return;
-    sweep_locked(*table);
+    if (table == nullptr || table->is_shared() || attaching_.load() != 0) return false;
+    return sweep_locked(*table);
 }
 
 Result<Id> AddressSpace::attach(MemoryObject& object, const AttachmentKey& key) {

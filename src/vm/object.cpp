@@ -58,7 +58,10 @@ Result<ObjectRef> MemoryObject::make_boot(PhysAddr first, PageCount pages, Ceili
 }
 
 Result<ObjectRef> MemoryObject::make_paged(PageCount pages, Ceiling most, const QuotaRef& quota) {
-    return make(Source::pager, pages, most, quota);
+    ObjectRef object = TRY(make(Source::pager, pages, most, quota));
+    object->is_listed_ = true;
+    object->enlist();
+    return object;
 }
 
 Result<void> MemoryObject::adopt(PhysAddr first) {
@@ -91,6 +94,7 @@ void MemoryObject::drop_below(Entry entry, Level level) {
 }
 
 void MemoryObject::end() {
+    if (is_listed_) unlist();
     // Nobody else refers to it, so no lock.
     drop_below(root_, level_);
     account_.release({charged_});

@@ -20,6 +20,7 @@
 #include "vm/quota.hpp"
 #include "vm/table.hpp"
 
+#include <optional>
 #include <utility>
 
 namespace vm {
@@ -106,6 +107,8 @@ public:
     /// Errors: unsupported (no pager), not_found (not resident), would_block (it was written since
     /// `collect_written`, or somebody is using it now, or pages are leaving already).
     Result<void> evict(std::uint64_t index);
+    /// Takes up to `most` clean pages out, from where it ended the last time; gives how many.
+    std::uint64_t evict_some(std::uint64_t most);
     /// Pages beyond a lower end leave all spaces, and are zeros, or the pager's, if they come
     /// again; private copies stay. Errors: invalid_argument, unsupported (boot memory), would_block
     /// (pages are leaving already), no_memory, limit_reached.
@@ -120,6 +123,11 @@ public:
     /// Flushes pages [first, end) in all spaces that may map them. Under the lock of a table that
     /// was changed.
     void flush_users(std::uint64_t first, std::uint64_t end);
+
+    // Of all objects that have pagers:
+    static std::uint64_t paged_count();
+    /// The one that was given longest ago; none if there is none. Takes rank `users`.
+    static ObjectRef next_paged();
 
     /// Lists an attachment, until it is taken out.
     void add(Attachment& attachment);
@@ -140,6 +148,13 @@ private:
     Result<void> adopt(PhysAddr first);
     void end();
     void drop_below(Entry entry, Level level);
+    /// Into the list of those with pagers, and out of it; the same under its lock.
+    void enlist();
+    void enlist_locked();
+    void unlist();
+    void unlist_locked();
+    /// The resident page at which the clock stands next, if there is one.
+    std::optional<std::uint64_t> next_resident();
     /// Gives a resident page's reference up.
     void drop_page(PhysAddr frame) const;
 
@@ -179,8 +194,12 @@ private:
     Plain<Attachment*> attachments_ = nullptr; ///< chained, in all id tables
     Plain<Level> level_;                       ///< of the root table, if it is one
     Plain<Entry> root_;
-    Plain<std::uint64_t> charged_ = 0; ///< pages, for itself left out
-    Plain<bool> has_record_ = false;   ///< it is charged for itself
+    Plain<std::uint64_t> charged_ = 0;          ///< pages, for itself left out
+    Plain<bool> has_record_ = false;            ///< it is charged for itself
+    Plain<bool> is_listed_ = false;             ///< among those with pagers
+    Plain<std::uint64_t> hand_ = 0;             ///< of the clock over its pages
+    Plain<MemoryObject*> next_paged_ = nullptr; ///< under the list's lock
+    Plain<MemoryObject*> previous_paged_ = nullptr;
     const QuotaRef quota_;
     Account account_;
 };

@@ -168,8 +168,8 @@ public:
     /// copied. Errors: no_memory, limit_reached.
     Result<void> share_ids(AddressSpace& child);
     /// Finds attachments that no entry refers to any more, and gives them up, with their references
-    /// to objects. In this CPU's `running`, without locks.
-    void sweep_ids();
+    /// to objects. True if there were some. Without locks of rank `table` or above.
+    bool sweep_ids();
 
     /// Continues the mapping that ends at `address` upwards, or the one that begins there
     /// downwards, by `pages` of the same kind: rights, ceiling, promise. Gives the first address of
@@ -360,7 +360,7 @@ private:
     Result<void> discard_objects(VirtRange range);
     /// What stands for the page of an object, or for its private copy, once it is not present.
     Entry without_object_page(Entry entry, VirtAddr address);
-    void sweep_locked(IdTable& table);
+    bool sweep_locked(IdTable& table);
     /// What more of the same is, behind an entry at an address, under its table's lock. Errors:
     /// not_mapped, unsupported (a window).
     Result<Entry> continuation(Entry entry, Level level, VirtAddr address);

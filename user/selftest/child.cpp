@@ -128,6 +128,30 @@ int child_signal(Arguments words) {
     return user::signal(user::extra_handle(0), bits) ? 0 : 1;
 }
 
+/// Makes, maps, writes and gives up memory of 1,000 pages again and again, within a limit for one
+/// of them: as an object, and the next time as memory of its own.
+int child_give_up_memory(Arguments) {
+    constexpr std::uint64_t bytes = 1000 * page_size;
+    for (int round = 0; round < 8; ++round) {
+        const auto memory = user::memory_create(bytes);
+        if (!memory) return 1;
+        const auto address = user::map_object(*memory, 0, 0, abi::access_read | abi::access_write);
+        if (!address) return 2;
+        for (std::uint64_t at = 0; at < bytes; at += page_size)
+            *reinterpret_cast<volatile char*>(*address + at) = 1;
+        if (!user::unmap(*address, bytes) || !user::handle_close(*memory)) return 3;
+        if (round % 2 == 0) continue;
+        const auto own = user::map(bytes);
+        if (!own) return 4;
+        for (std::uint64_t at = 0; at < bytes; at += page_size)
+            *reinterpret_cast<volatile char*>(*own + at) = 1;
+        if (!user::unmap(*own, bytes)) return 5;
+    }
+    // What is used counts all the same.
+    const auto first = user::memory_create(bytes);
+    return first && !user::memory_create(bytes) ? 0 : 6;
+}
+
 /// Reads all pages of its program that it may not write, says so, and waits.
 int child_read_program(Arguments words) {
     std::array<abi::Run, 32> runs;
@@ -299,6 +323,7 @@ constexpr Role roles[] = {
     {"echo", 0, child_echo},
     {"signal", 1, child_signal},
     {"read-program", 0, child_read_program},
+    {"give-up-memory", 0, child_give_up_memory},
     {"memory", 0, child_memory},
     {"write-protected", 0, child_write_protected},
     {"read-none", 0, child_read_none},

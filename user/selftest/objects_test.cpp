@@ -278,6 +278,14 @@ void what_is_given_up_comes_back() {
     EXPECT(after.committed <= before.committed + 18 * bytes / 1024);
 }
 
+/// What was given up counts for nothing when memory is asked for: not even what ids that are in no
+/// entry any more keep.
+void a_limit_is_reached_by_what_is_used_only() {
+    constexpr std::uint64_t limit = 2000;
+    const auto child = REQUIRE(start_child({"give-up-memory"}, {.memory_limit = limit}));
+    EXPECT_EQUAL(REQUIRE(user::process_wait(child.get())), 0);
+}
+
 constexpr Test tests[] = {
     {"two mappings of one memory", two_mappings_of_one_memory},
     {"a child shares it", a_child_shares_it},
@@ -291,6 +299,7 @@ constexpr Test tests[] = {
     {"resized", resized},
     {"forked", forked},
     {"what is given up comes back", what_is_given_up_comes_back},
+    {"a limit is reached by what is used only", a_limit_is_reached_by_what_is_used_only},
 };
 
 } // namespace

@@ -6,6 +6,7 @@
 #include "proc/resources.hpp"
 #include "proc/short_path.hpp"
 #include "proc/user_memory.hpp"
+#include "vm/reclaim.hpp"
 
 #include <algorithm>
 
@@ -179,7 +180,11 @@ Answer object_create(std::uint64_t kind, std::uint64_t bytes) {
     Process& process = current_process();
     switch (static_cast<abi::ObjectKind>(kind)) {
     case abi::ObjectKind::memory: {
-        const auto memory = TRY(MemoryObject::create(bytes, process.limits().memory));
+        // What was unmapped may be charged still, as long as its ids stay.
+        const auto memory =
+            TRY(vm::with_memory(process.space(), PageCount{bytes >> page_bits}, [&] {
+                return MemoryObject::create(bytes, process.limits().memory);
+            }));
         return process.handles().insert(Grant(*memory, abi::right_all));
     }
     case abi::ObjectKind::endpoint: {

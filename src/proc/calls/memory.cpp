@@ -6,6 +6,7 @@
 #include "proc/resources.hpp"
 #include "proc/scheduler.hpp"
 #include "proc/user_memory.hpp"
+#include "vm/reclaim.hpp"
 
 #include <algorithm>
 #include <array>
@@ -72,8 +73,10 @@ Answer grow(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, st
         alignment != 0)
         return Error::invalid_argument;
     const auto direction = (flags & abi::map_down) != 0 ? abi::Direction::down : abi::Direction::up;
-    return address_of(
-        current_process().space().grow(VirtAddr{address}, TRY(pages_of(bytes)), direction));
+    vm::AddressSpace& space = current_process().space();
+    const PageCount pages = TRY(pages_of(bytes));
+    return address_of(vm::with_memory(
+        space, pages, [&] { return space.grow(VirtAddr{address}, pages, direction); }));
 }
 
 } // namespace
@@ -102,16 +105,18 @@ Answer map(std::uint64_t address, std::uint64_t bytes, std::uint64_t access, std
     if (alignment != 0 && !is_power_of_two(alignment)) return Error::invalid_argument;
     const VirtRange arena =
         address == 0 ? Arenas::range(port::current_thread().arena) : VirtRange{};
-    return address_of(current_process().space().map({.address = VirtAddr{address},
-                                                     .pages = TRY(pages_of(bytes)),
-                                                     .alignment = alignment,
-                                                     .placement = placement,
-                                                     .access = TRY(vm::Access::make(access)),
-                                                     .noreserve = (flags & abi::map_noreserve) != 0,
-                                                     .guard = guard,
-                                                     .huge = huge,
-                                                     .growth = growth,
-                                                     .arena = arena}));
+    const vm::MapRequest request{.address = VirtAddr{address},
+                                 .pages = TRY(pages_of(bytes)),
+                                 .alignment = alignment,
+                                 .placement = placement,
+                                 .access = TRY(vm::Access::make(access)),
+                                 .noreserve = (flags & abi::map_noreserve) != 0,
+                                 .guard = guard,
+                                 .huge = huge,
+                                 .growth = growth,
+                                 .arena = arena};
+    vm::AddressSpace& space = current_process().space();
+    return address_of(vm::with_memory(space, request.pages, [&] { return space.map(request); }));
 }
 
 namespace {
@@ -129,10 +134,12 @@ Result<vm::Placement> placement_of(std::uint64_t flags, std::uint64_t known) {
 
 Answer remap(std::uint64_t address, std::uint64_t bytes, std::uint64_t new_bytes,
              std::uint64_t flags, std::uint64_t to) {
-    return address_of(current_process().space().remap({.from = TRY(range_of(address, bytes)),
-                                                       .address = VirtAddr{to},
-                                                       .placement = TRY(placement_of(flags, 0))},
-                                                      TRY(pages_of(new_bytes))));
+    const vm::TransferRequest request{.from = TRY(range_of(address, bytes)),
+                                      .address = VirtAddr{to},
+                                      .placement = TRY(placement_of(flags, 0))};
+    const PageCount pages = TRY(pages_of(new_bytes));
+    vm::AddressSpace& space = current_process().space();
+    return address_of(vm::with_memory(space, pages, [&] { return space.remap(request, pages); }));
 }
 
 Answer share(std::uint64_t process, std::uint64_t address, std::uint64_t bytes,
@@ -148,11 +155,15 @@ Answer share(std::uint64_t process, std::uint64_t address, std::uint64_t bytes,
                                       .placement = TRY(placement_of(flags, abi::map_move)),
                                       .most =
                                           vm::Ceiling::from_bits(static_cast<unsigned>(readable))};
-    return address_of(other->receive(own, request, (flags & abi::map_move) != 0));
+    const bool moves = (flags & abi::map_move) != 0;
+    return address_of(vm::with_memory(own.space(), request.from.pages(),
+                                      [&] { return other->receive(own, request, moves); }));
 }
 
 Answer unmap(std::uint64_t address, std::uint64_t bytes) {
-    return current_process().space().unmap(TRY(range_of(address, bytes)));
+    vm::AddressSpace& space = current_process().space();
+    const VirtRange range = TRY(range_of(address, bytes));
+    return vm::with_memory(space, {}, [&] { return space.unmap(range); });
 }
 
 namespace {
@@ -168,11 +179,15 @@ Answer protect(std::uint64_t address, std::uint64_t bytes, std::uint64_t access)
     if (access >= abi::access_watch) [[unlikely]]
         return watch(address, bytes, access - abi::access_watch);
     const vm::Access wanted = TRY(vm::Access::make(access));
-    return current_process().space().protect(TRY(range_of(address, bytes)), wanted);
+    vm::AddressSpace& space = current_process().space();
+    const VirtRange range = TRY(range_of(address, bytes));
+    return vm::with_memory(space, {}, [&] { return space.protect(range, wanted); });
 }
 
 Answer discard(std::uint64_t address, std::uint64_t bytes) {
-    return current_process().space().discard(TRY(range_of(address, bytes)));
+    vm::AddressSpace& space = current_process().space();
+    const VirtRange range = TRY(range_of(address, bytes));
+    return vm::with_memory(space, {}, [&] { return space.discard(range); });
 }
 
 Answer query(std::uint64_t process, std::uint64_t address, std::uint64_t runs,
@@ -221,16 +236,18 @@ Answer map_object(std::uint64_t object, std::uint64_t address, std::uint64_t byt
     const PageCount pages = TRY(pages_of(bytes != 0 ? bytes : end - offset));
     if (pages.bytes() > end - offset) return Error::too_large;
     const bool is_private = (flags & abi::map_private) != 0;
-    return address_of(own.space().map_object(
-        {.object = &memory.memory(),
-         .first_page = offset >> page_bits,
-         .address = VirtAddr{address},
-         .pages = pages,
-         .placement = placement,
-         .access = TRY(vm::Access::make(access)),
-         .ceiling = is_private ? vm::Ceiling::all() : memory.most(grant.rights()),
-         .is_private = is_private,
-         .noreserve = (flags & abi::map_noreserve) != 0}));
+    const vm::ObjectRequest request{.object = &memory.memory(),
+                                    .first_page = offset >> page_bits,
+                                    .address = VirtAddr{address},
+                                    .pages = pages,
+                                    .placement = placement,
+                                    .access = TRY(vm::Access::make(access)),
+                                    .ceiling = is_private ? vm::Ceiling::all()
+                                                          : memory.most(grant.rights()),
+                                    .is_private = is_private,
+                                    .noreserve = (flags & abi::map_noreserve) != 0};
+    return address_of(
+        vm::with_memory(own.space(), pages, [&] { return own.space().map_object(request); }));
 }
 
 Answer object_info(std::uint64_t object, std::uint64_t address, std::uint64_t bytes) {
@@ -246,7 +263,8 @@ Answer object_info(std::uint64_t object, std::uint64_t address, std::uint64_t by
 Answer object_resize(std::uint64_t object, std::uint64_t bytes) {
     const auto memory =
         TRY(current_process().handles().find<MemoryObject>(object, abi::right_control));
-    return memory->resize(TRY(pages_of(bytes)));
+    const PageCount pages = TRY(pages_of(bytes));
+    return vm::with_memory(current_process().space(), pages, [&] { return memory->resize(pages); });
 }
 
 } // namespace proc::calls

@@ -6,14 +6,18 @@
 #include "proc/scheduler.hpp"
 #include "proc/spawn.hpp"
 #include "proc/user_memory.hpp"
+#include "vm/reclaim.hpp"
 
 namespace proc::calls {
 
 Answer process_id() { return current_process().id(); }
 
-Answer spawn(std::uint64_t plan, std::uint64_t bytes) { return spawn_from_caller(plan, bytes); }
+Answer spawn(std::uint64_t plan, std::uint64_t bytes) {
+    return vm::with_memory(current_process().space(), {},
+                           [&] { return spawn_from_caller(plan, bytes); });
+}
 
-Answer fork() { return fork_caller(); }
+Answer fork() { return vm::with_memory(current_process().space(), {}, fork_caller); }
 
 Answer process_kill(std::uint64_t handle, std::uint64_t status) {
     if (handle == abi::no_handle) exit_process(static_cast<std::uint32_t>(status));
