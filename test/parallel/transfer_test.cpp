@@ -128,14 +128,18 @@ TEST_CASE("parallel: nobody has a page in one space that was moved to another") 
     const VirtAddr page = first_page;
     REQUIRE(one->map({.address = page, .pages = {1}, .placement = Placement::fixed}).ok());
     std::atomic<unsigned> owner{1};
+    std::atomic<unsigned> stores{0}; // by CPU 0: so that the page rests between two moves
     CHECK(shim::run_parallel(machine, 3, [&](unsigned cpu) {
               const shim::Running running(cpu == 2 ? *other : *one);
               for (unsigned round = rounds(300); round != 0;) {
                   if (cpu == 0) {
                       static_cast<void>(shim::store_word(*one, page, 1));
+                      ++stores;
                       if (owner.load() == 3) break;
                   } else if (owner.load() == cpu) {
                       if (cpu == 1) {
+                          const unsigned before = stores;
+                          while (stores - before < 2) shim::pause_cpu();
                           expect_done(one->move_to(*other, {.from = pages_at(page, 1),
                                                             .address = page,
                                                             .placement = Placement::fixed}),
