@@ -45,7 +45,7 @@ enum MapFlag : std::uint32_t {
     /// stays a guard. Nothing is charged before.
     map_grows_down = 256,
     map_grows_up = 512, ///< the same from its beginning up; its highest page stays a guard
-    map_move = 1024,   ///< of `share`: the caller loses it
+    map_move = 1024,    ///< of `share`: the caller loses it
 };
 
 /// The states of a run of pages, in the order of their names in `state_names`.

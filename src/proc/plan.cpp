@@ -86,8 +86,8 @@ Result<void> PlanCopy::check_segment(const abi::PlanSegment& segment) const {
     TRY(vm::Access::make(segment.access));
     if (!may_grow(segment.flags)) return Error::invalid_argument;
     if (segment.object != abi::no_handle) {
-        const bool plain = segment.bytes == 0 && segment.source_offset == 0 &&
-                           (segment.flags & empty_flags) == 0;
+        const bool plain =
+            segment.bytes == 0 && segment.source_offset == 0 && (segment.flags & empty_flags) == 0;
         // The kernel's own plans have no handles.
         if (!plain || segment.source % page_size != 0 || memory == PlanMemory::kernel)
             return Error::invalid_argument;
