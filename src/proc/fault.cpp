@@ -8,6 +8,7 @@
 #include "proc/process.hpp"
 #include "proc/scheduler.hpp"
 #include "proc/upcall.hpp"
+#include "vm/reclaim.hpp"
 
 namespace proc {
 
@@ -42,8 +43,11 @@ bool handle_own(const Fault& fault, const Refusal& refusal) {
 bool resolve_page_fault(VirtAddr address, vm::FaultAccess access, Refusal& refusal) {
     Thread& self = port::current_thread();
     // Addresses outside the user range are holes to the map: resolve says so itself.
-    refusal.resolution = self.process()->space().resolve(address, access, refusal.entry);
-    if (refusal.resolution != vm::Resolution::resolved) return false;
+    vm::AddressSpace& space = self.process()->space();
+    refusal.resolution = space.resolve(address, access, refusal.entry);
+    if (refusal.resolution != vm::Resolution::resolved) [[unlikely]]
+        return vm::reclaim(space, refusal.resolution) &&
+               resolve_page_fault(address, access, refusal);
     self.faults += 1;
     return true;
 }

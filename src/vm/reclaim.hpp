@@ -15,6 +15,13 @@ namespace vm {
 /// held, and by nobody who changes an object. Never needs memory.
 [[nodiscard]] bool reclaim(AddressSpace& space, Error lacking);
 
+/// The same after a fault that was not resolved for want of memory; false for all others.
+[[nodiscard]] inline bool reclaim(AddressSpace& space, Resolution refused) {
+    if (refused == Resolution::no_memory) [[unlikely]]
+        return reclaim(space, Error::no_memory);
+    return refused == Resolution::over_quota && reclaim(space, Error::limit_reached);
+}
+
 /// What an operation on a space gives, tried again as long as it lacks memory and there is some to
 /// be got. `pages`: what it asks for; for more than there is in all nothing is given up.
 template <typename Operation>

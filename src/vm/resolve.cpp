@@ -10,7 +10,6 @@
 #include "vm/block.hpp"
 #include "vm/fault_access.hpp"
 #include "vm/fresh_frames.hpp"
-#include "vm/reclaim.hpp"
 #include "vm/transaction.hpp"
 
 namespace vm {
@@ -103,14 +102,7 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
 Resolution AddressSpace::resolve(VirtAddr address, FaultAccess access, Located& refused) {
     if (address < range_.start || range_.end <= address) return Resolution::hole;
     const VirtAddr page{align_down(address.value, page_size)};
-    for (;;) {
-        const Resolution how = resolve_page(page, access, Touch::any_size, refused);
-        if (how == Resolution::no_memory || how == Resolution::over_quota) [[unlikely]] {
-            const bool full = how == Resolution::no_memory;
-            if (reclaim(*this, full ? Error::no_memory : Error::limit_reached)) continue;
-        }
-        return how;
-    }
+    return resolve_page(page, access, Touch::any_size, refused);
 }
 
 Result<void> AddressSpace::populate(VirtRange range) {

@@ -430,22 +430,6 @@ bool Transaction::fold() {
     return true;
 }
 
-std::uint64_t Transaction::finish_locked(std::uint64_t released, Freeing freeing) {
-    require(applied_ && reserved_[0] == nullptr && reserved_[1] == nullptr,
-            "a transaction reserved more than it used");
-    // Under the locks: who maps the range next must not meet translations of what was there.
-    if (obligations_.owes()) obligations_.flush(space_);
-    const bool early = freeing == Freeing::under_locks || freeing_ == Freeing::under_locks;
-    if (early && obligations_.any()) released += obligations_.release(space_);
-    return released;
-}
-
-void Transaction::finish_unlocked(std::uint64_t released) {
-    if (obligations_.any()) released += obligations_.release(space_);
-    released -= kept_;
-    if (released != 0) space_.account_.release({released});
-}
-
 void Transaction::commit_all(std::uint64_t released, Freeing freeing) {
     if (freed_) raise_promises();
     released = finish_locked(released, freeing);

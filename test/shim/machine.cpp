@@ -6,6 +6,7 @@
 #include "vm/clock_page.hpp"
 #include "vm/commit.hpp"
 #include "vm/lock.hpp"
+#include "vm/reclaim.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -143,7 +144,8 @@ Machine::Touch Machine::touch(vm::AddressSpace& space, VirtAddr address, Operati
         if ((code & fault_code::reserved_bit) != 0)
             throw ModelError("a reserved bit is set in an entry");
         const vm::Resolution resolution = space.resolve(address, fault_access(code));
-        if (resolution != vm::Resolution::resolved) return {resolution, 0, faults + 1};
+        if (resolution != vm::Resolution::resolved && !vm::reclaim(space, resolution))
+            return {resolution, 0, faults + 1};
     }
     throw ModelError("an access faults for ever");
 }
