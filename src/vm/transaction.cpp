@@ -136,7 +136,8 @@ bool maps_any_of(VirtAddr base, Level level, VirtRange range) {
 }
 } // namespace
 
-void Transaction::lock_below(const TableRef& table, VirtRange range, VirtRange locked) {
+template <bool but_some>
+void Transaction::lock_part(const TableRef& table, VirtRange range, VirtRange but) {
     if (table.level == 1) return;
     const unsigned last = table.index_of(range.end - 1);
     for (unsigned index = table.index_of(range.start); index <= last;) {
@@ -146,7 +147,7 @@ void Transaction::lock_below(const TableRef& table, VirtRange range, VirtRange l
             continue;
         }
         const Spot where = spot(table, index, range);
-        const bool anew = !maps_any_of(table.address_of(index), table.level, locked);
+        const bool anew = !but_some || !maps_any_of(table.address_of(index), table.level, but);
         if (anew && entry.is_narrowed() && sharing_ == Sharing::ends && !detaches(where))
             [[unlikely]] {
             get_own(table, index);
@@ -155,18 +156,25 @@ void Transaction::lock_below(const TableRef& table, VirtRange range, VirtRange l
         if (entry.is_own_table()) {
             const TableRef child = table.below(entry, index);
             if (anew) child.descriptor->lock.lock();
-            lock_below(child, where.range, locked);
+            lock_part<but_some>(child, where.range, but);
         }
         ++index;
     }
 }
 
-void Transaction::unlock_below(const TableRef& table, VirtRange range, VirtRange left) {
+template <bool but_some>
+void Transaction::unlock_part(const TableRef& table, VirtRange range, VirtRange but) {
     for_tables_below(table, range, [&](const TableRef& child, VirtRange within) {
-        unlock_below(child, within, left);
-        if (!maps_any_of(child.base, child.level + 1, left)) child.descriptor->lock.unlock();
+        unlock_part<but_some>(child, within, but);
+        if (!but_some || !maps_any_of(child.base, child.level + 1, but))
+            child.descriptor->lock.unlock();
     });
 }
+
+template void Transaction::lock_part<false>(const TableRef&, VirtRange, VirtRange);
+template void Transaction::lock_part<true>(const TableRef&, VirtRange, VirtRange);
+template void Transaction::unlock_part<false>(const TableRef&, VirtRange, VirtRange);
+template void Transaction::unlock_part<true>(const TableRef&, VirtRange, VirtRange);
 
 std::uint64_t Transaction::tables_below(Level level, VirtRange range, std::uint64_t& upper) const {
     const Level child = level - 1;

@@ -394,10 +394,17 @@ private:
     /// range.
     template <typename Visit>
     static void for_tables_below(const TableRef& table, VirtRange range, Visit&& visit);
-    /// `locked`: the part of the space whose tables are locked already; they are not locked again.
-    void lock_below(const TableRef& table, VirtRange range, VirtRange locked = {});
-    /// `left`: the part whose tables stay locked.
-    static void unlock_below(const TableRef& table, VirtRange range, VirtRange left = {});
+    /// Locks the space's own tables below `table` within the range, and has those made its own that
+    /// others have too; unlocks them. `but`: the part of the space whose tables are locked already,
+    /// or stay locked.
+    void lock_below(const TableRef& table, VirtRange range) { lock_part<false>(table, range, {}); }
+    static void unlock_below(const TableRef& table, VirtRange range) {
+        unlock_part<false>(table, range, {});
+    }
+    template <bool but_some>
+    void lock_part(const TableRef& table, VirtRange range, VirtRange but);
+    template <bool but_some>
+    static void unlock_part(const TableRef& table, VirtRange range, VirtRange but);
 
     AddressSpace& space_;
     const VirtRange range_;

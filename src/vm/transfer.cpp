@@ -82,12 +82,12 @@ void Transfer::lock_in_one_space() {
     const VirtRange first = plan_.range.start < there.start ? plan_.range : there;
     const VirtRange second = plan_.range.start < there.start ? there : plan_.range;
     source().lock_below(source().top_, first);
-    source().lock_below(source().top_, second, first);
+    source().lock_part<true>(source().top_, second, first);
 }
 
 void Transfer::unlock_in_one_space() {
     Transaction& both = source();
-    both.unlock_below(both.top_, plan_.range, target_range());
+    both.unlock_part<true>(both.top_, plan_.range, target_range());
     both.unlock_below(both.top_, target_range());
     both.top_.descriptor->lock.unlock();
 }
