@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """bench_doc.py HOSTED.tsv: puts the tables of a run of `make bench-hosted` into doc/benchmarks.md,
 between its remarks `<!-- begin NAME -->` and `<!-- end -->`, and the plots beside it; and single
-figures into doc/answers.md, between `<!--=WORK-->` and `<!---->`: the instructions of Tabula,
+figures into doc/answers.md and README.md, between `<!--=WORK-->` and `<!---->`: the instructions of Tabula,
 of another with `WORK:STRUCTURE`; `WORK~` the mean; `WORK/` how many times the best that is.
 
 Counts only: what the clock says differs from run to run.
@@ -56,8 +56,7 @@ def single(rows, key):
     return f"{figures[structure or 'tabula']:,.0f}"
 
 
-def fill_answers(rows):
-    page = pathlib.Path("doc/answers.md")
+def fill_figures(rows, page):
     text = re.sub(r"<!--=(\S+?)-->[^<]*<!---->",
                   lambda match: f"<!--={match[1]}-->{single(rows, match[1])}<!---->",
                   page.read_text(encoding="utf-8"))
@@ -85,7 +84,8 @@ def main():
         if found != 1:
             sys.exit(f"{PAGE}: no place for {name}")
     PAGE.write_text(page, encoding="utf-8")
-    fill_answers(rows)
+    for page in ("doc/answers.md", "README.md"):
+        fill_figures(rows, pathlib.Path(page))
     figures = plot_bench.medians(sys.argv[1])
     for name, wanted in plot_bench.PLOTS.items():
         pathlib.Path(f"doc/bench-{name}.svg").write_text(plot_bench.plot(figures, *wanted), encoding="utf-8")
