@@ -164,9 +164,9 @@ coverage: $(build)/hosted/coverage/tests ## lines of src/vm and src/proc that th
 bench: all ## the guest benchmark: build/bench/guest.tsv
 	@tools/run_bench.py $(build)/kernel/tabula.elf $(build)/boot.tar $(build)/bench/guest.tsv
 
-bench-hosted: $(build)/bench/hosted $(build)/compare/compare $(build)/compare/count_plugin.so ## other structures beside the map, and its lines, locks, writes and flushes: build/bench/hosted.tsv and plots
+bench-hosted: $(build)/bench/hosted $(build)/compare/compare $(build)/plugins/count.so ## other structures beside the map, and its lines, locks, writes and flushes: build/bench/hosted.tsv and plots
 	@$(build)/bench/hosted > $(build)/bench/hosted.tsv.new
-	@tools/run_compare.py $(build)/compare/compare $(build)/compare/count_plugin.so qemu-x86_64 \
+	@tools/run_compare.py $(build)/compare/compare $(build)/plugins/count.so qemu-x86_64 \
 	    >> $(build)/bench/hosted.tsv.new
 	@mv $(build)/bench/hosted.tsv.new $(build)/bench/hosted.tsv
 	@expand -t 44 $(build)/bench/hosted.tsv
@@ -179,13 +179,13 @@ bench-check: bench bench-hosted ## the figures against bench/*baseline.tsv: none
 	@status=0; tools/check_bench.py bench/baseline.tsv $(build)/bench/guest.tsv || status=1; \
 	    tools/check_bench.py bench/hosted-baseline.tsv $(build)/bench/hosted.tsv || status=1; exit $$status
 
-$(build)/profile/plugin.so: tools/profile_plugin.cpp | deps
+$(build)/plugins/%.so: tools/%_plugin.cpp tools/qemu_plugin.hpp | deps
 	@mkdir -p $(@D)
 	@echo "  plugin   $<"
 	@$(CXX) -std=c++20 -O2 -shared -fPIC $(warnings) -o $@ $<
 
-profile: all $(build)/profile/plugin.so ## instructions of a bench row by function: ROW=mmap_munmap_4K (BY=inlined, BY=line)
-	@tools/profile_rows.py $(build)/profile/plugin.so $(build)/kernel/tabula.elf $(build)/boot.tar \
+profile: all $(build)/plugins/profile.so ## instructions of a bench row by function: ROW=mmap_munmap_4K (BY=inlined, BY=line)
+	@tools/profile_rows.py $(build)/plugins/profile.so $(build)/kernel/tabula.elf $(build)/boot.tar \
 	    $(build)/user '$(ROW)' $(BY)
 
 help: ## this list
@@ -350,11 +350,6 @@ $(build)/compare/%.cpp.o: %.cpp $(build)/flags.compare | deps
 $(build)/compare/compare: $(compare_objects)
 	@echo "  link     $@"
 	@$(CXX) $(compare_flags) -o $@ $^
-
-$(build)/compare/count_plugin.so: tools/count_plugin.cpp | deps
-	@mkdir -p $(@D)
-	@echo "  plugin   $<"
-	@$(CXX) -std=c++20 -O2 -shared -fPIC $(warnings) -o $@ $<
 
 # ---- examples: src/vm as another kernel would build it --------------------------------------------
 

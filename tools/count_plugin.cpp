@@ -6,33 +6,13 @@
 // has (test/compare/bench/measure.hpp: `Mark`). What runs between the two is counted, the marks
 // left out. Written for each operation, in order: "INSTRUCTIONS ACCESSES". A load, a store, and
 // each half of an update is an access; each round of a repeated instruction counts as one.
-#include <cstdint>
-#include <cstdio>
+#include "qemu_plugin.hpp"
+
 #include <cstring>
 #include <vector>
 
-// Of QEMU's plugin interface, version 1, what is used here. Debian has no header of it.
-extern "C" {
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-extern int qemu_plugin_version;
-int qemu_plugin_version = 1;
-void qemu_plugin_register_vcpu_tb_trans_cb(std::uint64_t, void (*)(std::uint64_t, qemu_plugin_tb*));
-void qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_insn*, void (*)(unsigned, void*), int,
-                                            void*);
-void qemu_plugin_register_vcpu_insn_exec_inline(qemu_plugin_insn*, int, void*, std::uint64_t);
-void qemu_plugin_register_vcpu_mem_inline(qemu_plugin_insn*, int, int, void*, std::uint64_t);
-void qemu_plugin_register_atexit_cb(std::uint64_t, void (*)(std::uint64_t, void*), void*);
-std::size_t qemu_plugin_tb_n_insns(const qemu_plugin_tb*);
-qemu_plugin_insn* qemu_plugin_tb_get_insn(const qemu_plugin_tb*, std::size_t);
-std::size_t qemu_plugin_insn_size(const qemu_plugin_insn*);
-const void* qemu_plugin_insn_data(const qemu_plugin_insn*);
-int qemu_plugin_install(std::uint64_t, const void*, int, char**);
-}
-
 namespace {
 
-constexpr int without_registers = 0;
 constexpr int add = 0;
 constexpr int loads_and_stores = 3;
 
@@ -84,9 +64,7 @@ void write(std::uint64_t, void*) {
 } // namespace
 
 int qemu_plugin_install(std::uint64_t id, const void*, int count, char** words) {
-    constexpr char key[] = "out=";
-    if (count != 1 || std::strncmp(words[0], key, sizeof key - 1) != 0) return 1;
-    output = std::fopen(words[0] + sizeof key - 1, "w");
+    output = open_output(count, words);
     if (output == nullptr) return 1;
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     qemu_plugin_register_atexit_cb(id, write, nullptr);

@@ -12,9 +12,9 @@
 // tools/profile_rows.py finds by the row's own figures. Written for each row: "row N SAMPLES LAST
 // BEFORE" with their lengths, then "ADDRESS BYTES LAST BEFORE" for each instruction. Row 0 is what
 // ran before any program did.
+#include "qemu_plugin.hpp"
+
 #include <array>
-#include <cstdint>
-#include <cstdio>
 #include <cstring>
 #include <map>
 #include <string>
@@ -22,33 +22,11 @@
 #include <utility>
 #include <vector>
 
-// Of QEMU's plugin interface, version 1, what is used here. Debian has no header of it.
-extern "C" {
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-extern int qemu_plugin_version;
-int qemu_plugin_version = 1;
-void qemu_plugin_register_vcpu_tb_trans_cb(std::uint64_t, void (*)(std::uint64_t, qemu_plugin_tb*));
-void qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_insn*, void (*)(unsigned, void*), int,
-                                            void*);
-void qemu_plugin_register_vcpu_mem_cb(qemu_plugin_insn*,
-                                      void (*)(unsigned, std::uint32_t, std::uint64_t, void*), int,
-                                      int, void*);
-void qemu_plugin_register_atexit_cb(std::uint64_t, void (*)(std::uint64_t, void*), void*);
-std::size_t qemu_plugin_tb_n_insns(const qemu_plugin_tb*);
-qemu_plugin_insn* qemu_plugin_tb_get_insn(const qemu_plugin_tb*, std::size_t);
-std::uint64_t qemu_plugin_insn_vaddr(const qemu_plugin_insn*);
-std::size_t qemu_plugin_insn_size(const qemu_plugin_insn*);
-const void* qemu_plugin_insn_data(const qemu_plugin_insn*);
-int qemu_plugin_install(std::uint64_t, const void*, int, char**);
-}
-
 namespace {
 
 /// What Samples stores as a mark (user/bench/samples.hpp: `Mark`).
 constexpr std::array<unsigned char, 2> mark_added{0x9d, 0xb5};
 constexpr std::array<unsigned char, 2> mark_printed{0x9e, 0xb5};
-constexpr int without_registers = 0;
 constexpr int on_store = 2;
 
 /// An instruction: programs have the same addresses, so its bytes tell whose it is.
@@ -173,8 +151,7 @@ void ended(std::uint64_t, void*) { std::fclose(output); }
 } // namespace
 
 int qemu_plugin_install(std::uint64_t id, const void*, int count, char** words) {
-    for (int index = 0; index < count; ++index)
-        if (std::strncmp(words[index], "out=", 4) == 0) output = std::fopen(words[index] + 4, "w");
+    output = open_output(count, words);
     if (output == nullptr) return 1;
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     qemu_plugin_register_atexit_cb(id, ended, nullptr);
