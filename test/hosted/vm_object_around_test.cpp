@@ -30,16 +30,14 @@ VirtAddr page_at(std::int64_t page) {
 
 void map_at(Space& space, const ObjectRef& object, VirtAddr at, std::uint64_t first,
             std::uint64_t pages, Access access, bool is_private = false) {
-    REQUIRE(space
-                ->map_object({.object = object.get(),
-                              .first_page = first,
-                              .address = at,
-                              .pages = {pages},
-                              .placement = Placement::fixed,
-                              .access = access,
-                              .ceiling = access.writable() ? Ceiling::all()
-                                                           : Ceiling::of(Access::read_execute()),
-                              .is_private = is_private})
+    const Ceiling ceiling =
+        access.writable() ? Ceiling::all() : Ceiling::of(Access::read_execute());
+    REQUIRE(shim::map_at(space, object, at,
+                         {.first = first,
+                          .pages = pages,
+                          .access = access,
+                          .is_private = is_private,
+                          .ceiling = ceiling})
                 .ok());
 }
 
@@ -279,14 +277,8 @@ TEST_CASE("a first write to a page of a private mapping copies that page only, a
     CHECK(machine.read_word(*space, page_at(5)) == 6);
     CHECK(faults_of(machine, *space) == "");
     // Not promised: each copy is charged when it is made.
-    REQUIRE(space
-                ->map_object({.object = object.get(),
-                              .address = page_at(40),
-                              .pages = {8},
-                              .placement = Placement::fixed,
-                              .access = Access::read_write(),
-                              .is_private = true,
-                              .noreserve = true})
+    REQUIRE(shim::map_at(space, object, page_at(40),
+                         {.pages = 8, .is_private = true, .noreserve = true})
                 .ok());
     const std::uint64_t before = space->account().charged().value;
     CHECK(machine.write_word(*space, page_at(41), 1) == Resolution::resolved);

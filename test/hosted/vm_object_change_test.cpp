@@ -26,15 +26,9 @@ constexpr VirtAddr here{16 * mib};
 
 void map_at(Space& space, const ObjectRef& object, VirtAddr at, std::uint64_t first,
             std::uint64_t pages, bool is_private = false) {
-    REQUIRE(space
-                ->map_object({.object = object.get(),
-                              .first_page = first,
-                              .address = at,
-                              .pages = {pages},
-                              .placement = Placement::fixed,
-                              .access = Access::read_write(),
-                              .is_private = is_private})
-                .ok());
+    REQUIRE(
+        shim::map_at(space, object, at, {.first = first, .pages = pages, .is_private = is_private})
+            .ok());
 }
 VirtAddr page_at(std::uint64_t page) { return here + page * page_size; }
 

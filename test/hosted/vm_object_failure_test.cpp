@@ -35,12 +35,8 @@ struct Stage {
 Result<VirtAddr> map_at(const Stage& stage, const ObjectRef& object, VirtAddr at,
                         std::uint64_t pages, bool is_private,
                         Placement placement = Placement::fixed) {
-    return stage.space->map_object({.object = object.get(),
-                                    .address = at,
-                                    .pages = {pages},
-                                    .placement = placement,
-                                    .access = Access::read_write(),
-                                    .is_private = is_private});
+    return shim::map_at(stage.space, object, at,
+                        {.pages = pages, .is_private = is_private, .placement = placement});
 }
 
 /// Shared and private pages, read, written, parked, and not touched; the table of ids full.

@@ -38,14 +38,7 @@ Resolution access(Machine& machine, AddressSpace& space, VirtAddr at, Operation 
 }
 
 void map_at(Space& space, const ObjectRef& object, VirtAddr at, bool is_private = false) {
-    REQUIRE(space
-                ->map_object({.object = object.get(),
-                              .address = at,
-                              .pages = {pages},
-                              .placement = Placement::fixed,
-                              .access = Access::read_write(),
-                              .is_private = is_private})
-                .ok());
+    REQUIRE(shim::map_at(space, object, at, {.pages = pages, .is_private = is_private}).ok());
 }
 
 VirtAddr page_at(std::uint64_t page) { return here + page * page_size; }

@@ -13,6 +13,7 @@ using namespace vm;
 using shim::boot_object;
 using shim::faults_of;
 using shim::Machine;
+using shim::map_at;
 using shim::Operation;
 using shim::range_of;
 using shim::Space;
@@ -23,24 +24,7 @@ constexpr std::uint64_t mib = 1ULL << 20;
 constexpr std::uint64_t gib = 1ULL << 30;
 constexpr VirtAddr here{16 * mib};
 
-struct Part {
-    std::uint64_t first = 0;
-    std::uint64_t pages = 1;
-    Access access = Access::read_write();
-    bool is_private = false;
-    Placement placement = Placement::fixed;
-    Ceiling ceiling = Ceiling::all();
-};
-Result<VirtAddr> map_at(Space& space, const ObjectRef& object, VirtAddr at, const Part& part) {
-    return space->map_object({.object = object.get(),
-                              .first_page = part.first,
-                              .address = at,
-                              .pages = {part.pages},
-                              .placement = part.placement,
-                              .access = part.access,
-                              .ceiling = part.ceiling,
-                              .is_private = part.is_private});
-}
+using Part = shim::ObjectPart;
 Part readable(std::uint64_t pages, std::uint64_t first = 0) {
     return {.first = first,
             .pages = pages,
@@ -409,14 +393,7 @@ TEST_CASE("private copies are promised, or charged when they are made") {
     CHECK(machine.write_word(*space, page_at(8), 1) == Resolution::resolved);
     CHECK(machine.read_word(*space, page_at(9)) == 2);
     CHECK(space->account().charged().value == before + 8);
-    REQUIRE(space
-                ->map_object({.object = object.get(),
-                              .address = page_at(16),
-                              .pages = {8},
-                              .placement = Placement::fixed,
-                              .access = Access::read_write(),
-                              .is_private = true,
-                              .noreserve = true})
+    REQUIRE(map_at(space, object, page_at(16), {.pages = 8, .is_private = true, .noreserve = true})
                 .ok());
     CHECK(space->account().charged().value == before + 8);
     CHECK(machine.read_word(*space, page_at(16)) == 1);

@@ -26,14 +26,7 @@ constexpr std::uint64_t cached = 200;
 VirtAddr page_at(std::uint64_t page) { return here + page * page_size; }
 
 void map_at(Space& space, const ObjectRef& object, std::uint64_t pages, bool is_private = false) {
-    REQUIRE(space
-                ->map_object({.object = object.get(),
-                              .address = here,
-                              .pages = {pages},
-                              .placement = Placement::fixed,
-                              .access = Access::read_write(),
-                              .is_private = is_private})
-                .ok());
+    REQUIRE(shim::map_at(space, object, here, {.pages = pages, .is_private = is_private}).ok());
 }
 
 Resolution read(Machine& machine, Space& space, VirtAddr at) {

@@ -34,6 +34,29 @@ inline vm::ObjectRef paged_object(std::uint64_t pages, const vm::QuotaRef& quota
     return std::move(*made);
 }
 
+/// Which pages of an object are mapped, and how.
+struct ObjectPart {
+    std::uint64_t first = 0;
+    std::uint64_t pages = 1;
+    vm::Access access = vm::Access::read_write();
+    bool is_private = false;
+    vm::Placement placement = vm::Placement::fixed;
+    vm::Ceiling ceiling = vm::Ceiling::all();
+    bool noreserve = false;
+};
+inline Result<VirtAddr> map_at(Space& space, const vm::ObjectRef& object, VirtAddr at,
+                               const ObjectPart& part) {
+    return space->map_object({.object = object.get(),
+                              .first_page = part.first,
+                              .address = at,
+                              .pages = {part.pages},
+                              .placement = part.placement,
+                              .access = part.access,
+                              .ceiling = part.ceiling,
+                              .is_private = part.is_private,
+                              .noreserve = part.noreserve});
+}
+
 /// A pager's answer: a page that begins with this word.
 inline Result<void> supply(vm::MemoryObject& object, std::uint64_t index, std::uint64_t word) {
     vm::FreshFrames page(0);

@@ -7,10 +7,6 @@
 
 namespace selftest {
 
-inline volatile std::uint64_t& word_at(std::uint64_t address) {
-    return *reinterpret_cast<volatile std::uint64_t*>(address);
-}
-
 /// Starts a copy that does `work`, whose expectations count as this test's once its status is
 /// expected to be 0.
 template <typename Work>

@@ -27,6 +27,11 @@ struct Place {
     int line = __builtin_LINE();
 };
 
+/// A word of memory that others may change, or that may not be there.
+inline volatile std::uint64_t& word_at(std::uint64_t address) {
+    return *reinterpret_cast<volatile std::uint64_t*>(address);
+}
+
 /// Whether the running test has failed already.
 bool has_failed();
 /// Notes a failure of the running test, with its words. Any thread may call.

@@ -18,9 +18,6 @@ constexpr std::uint32_t read_write = abi::access_read | abi::access_write;
 /// Far from everything else in the process.
 constexpr std::uint64_t far_away = 0x2800'0000'0000;
 
-volatile std::uint64_t& word_at(std::uint64_t address) {
-    return *reinterpret_cast<volatile std::uint64_t*>(address);
-}
 Result<std::uint64_t> map_huge(std::uint64_t address, std::uint64_t bytes,
                                std::uint32_t flags = 0) {
     return user::map(bytes, {.address = address, .flags = abi::map_fixed | abi::map_huge | flags});

@@ -15,10 +15,6 @@ namespace {
 constexpr std::uint32_t read_write = abi::access_read | abi::access_write;
 constexpr std::uint64_t far_away = 0x3100'0000'0000;
 
-volatile std::uint64_t& word_at(std::uint64_t address) {
-    return *reinterpret_cast<volatile std::uint64_t*>(address);
-}
-
 /// A mapping for a scope.
 class Mapped {
 public:

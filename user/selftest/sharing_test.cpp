@@ -13,9 +13,6 @@ constexpr std::uint64_t far_away = 0x3200'0000'0000;
 constexpr std::uint64_t pages = 600; // more than a page table's
 constexpr std::uint64_t bytes = pages * page_size;
 
-volatile std::uint64_t& word_at(std::uint64_t address) {
-    return *reinterpret_cast<volatile std::uint64_t*>(address);
-}
 void fill(std::uint64_t start, std::uint64_t count) {
     for (std::uint64_t page = 0; page < count; ++page) word_at(start + page * page_size) = page + 1;
 }

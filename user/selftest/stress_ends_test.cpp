@@ -11,10 +11,6 @@ namespace {
 
 constexpr int kill_status = 21;
 
-volatile std::uint64_t& word_at(std::uint64_t address) {
-    return *reinterpret_cast<volatile std::uint64_t*>(address);
-}
-
 /// Maps a few pages, touches them, and unmaps them.
 bool fault_once(std::uint64_t pages) {
     const auto memory = user::map(pages * page_size);

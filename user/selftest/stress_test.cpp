@@ -11,10 +11,6 @@ namespace {
 constexpr std::uint64_t border = 0x20'0000'0000;
 constexpr std::uint64_t table_bytes = 2 << 20;
 
-volatile std::uint64_t& word_at(std::uint64_t address) {
-    return *reinterpret_cast<volatile std::uint64_t*>(address);
-}
-
 /// A debug kernel validates all maps at this call, amid whatever others do.
 void let_validate(unsigned number, unsigned round) {
     if (number == 0 && round % 16 == 0) (void)user::memory_info();
