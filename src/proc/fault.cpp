@@ -45,9 +45,10 @@ bool resolve_page_fault(VirtAddr address, vm::FaultAccess access, Refusal& refus
     // Addresses outside the user range are holes to the map: resolve says so itself.
     vm::AddressSpace& space = self.process()->space();
     refusal.resolution = space.resolve(address, access, refusal.entry);
-    if (refusal.resolution != vm::Resolution::resolved) [[unlikely]]
-        return vm::reclaim(space, refusal.resolution) &&
-               resolve_page_fault(address, access, refusal);
+    while (refusal.resolution != vm::Resolution::resolved) [[unlikely]] {
+        if (!vm::reclaim(space, refusal.resolution)) return false;
+        refusal.resolution = space.resolve(address, access, refusal.entry);
+    }
     self.faults += 1;
     return true;
 }

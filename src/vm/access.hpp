@@ -39,6 +39,7 @@ public:
 
 private:
     friend class Entry;
+    friend class Ceiling;
     constexpr explicit Access(unsigned bits) : bits_(static_cast<std::uint8_t>(bits)) {}
     std::uint8_t bits_ = 0;
 };
@@ -54,6 +55,9 @@ public:
     /// From abi::Access bits; others are dropped.
     static constexpr Ceiling from_bits(unsigned bits) { return Ceiling{bits & 7U}; }
     constexpr bool allows(Access access) const { return (access.bits() & ~bits_) == 0; }
+    /// What is left of rights, or of another ceiling, below this one.
+    constexpr Access cut(Access access) const { return Access{access.bits() & unsigned{bits_}}; }
+    constexpr Ceiling cut(Ceiling other) const { return from_bits(other.bits_ & bits_); }
     constexpr std::uint8_t bits() const { return bits_; }
     constexpr bool operator==(const Ceiling&) const = default;
 

@@ -4,15 +4,13 @@
 
 #include "vm/fault_access.hpp"
 #include "vm/ids.hpp"
-#include "vm/transaction.hpp"
+#include "vm/transform.hpp"
 
 #include <array>
 
 namespace vm {
 
 namespace {
-
-constexpr auto always = [](Entry) { return true; };
 
 /// By id; there is no 0.
 constexpr CallbackFunction* const functions[] = {
@@ -36,21 +34,15 @@ CallbackAnswer ask_callback(const CallbackTouch& touch) {
 }
 
 Result<bool> AddressSpace::install_answer(Entry old, const CallbackAnswer& answer) {
-    Transaction transaction(*this, answer.range);
-    std::uint64_t before = 0;
-    std::uint64_t after = 0;
-    bool unchanged = true;
-    TRY(transaction.look([&](Entry entry, const Spot& where) -> Result<void> {
-        unchanged = unchanged && entry == old;
-        before += charge_of(entry, where);
-        after += charge_of(answer.entry, where);
-        return {};
-    }));
-    if (!unchanged) return false;
-    TRY(transaction.reserve(after > before ? after - before : 0, level_max, always));
-    transaction.apply(always, [&](Entry, const Spot&) { return answer.entry; });
-    transaction.commit(before > after ? before - after : 0);
-    return true;
+    const auto done = transform<true>(
+        *this, answer.range,
+        [old](Entry entry) -> Result<void> {
+            return entry == old ? Result<void>() : Error::would_block;
+        },
+        [&answer](Entry, Level) { return answer.entry; });
+    if (done) return true;
+    if (done.error() == Error::would_block || done.error() == Error::not_mapped) return false;
+    return done.error();
 }
 
 Resolution AddressSpace::resolve_callback(VirtAddr page, FaultAccess wanted, Located& refused) {
@@ -63,9 +55,7 @@ Resolution AddressSpace::resolve_callback(VirtAddr page, FaultAccess wanted, Loc
         // Something else by now: the access is tried again, and will see.
         if (located.entry.kind(located.level) != EntryKind::callback) return Resolution::resolved;
         const CallbackAnswer answer = ask_callback({*this, page, wanted, located.entry});
-        if (answer.kind != CallbackAnswer::Kind::install)
-            return answer.kind == CallbackAnswer::Kind::retry ? Resolution::resolved
-                                                              : refuse(answer.why);
+        if (answer.kind != CallbackAnswer::Kind::install) return refuse(answer.why);
         const auto installed = install_answer(located.entry, answer);
         if (!installed) return refuse(resolution_of(installed.error()));
         if (*installed) return Resolution::resolved;

@@ -26,11 +26,9 @@ public:
     enum class Kind : std::uint8_t {
         refuse,  ///< the fault is the process's own affair: see `why`
         install, ///< `entry` takes the place of the callback's in all of `range`; then try again
-        retry,   ///< try again: it is resolved by now
         tell,    ///< the process is told once, by an upcall: `why`; from then on as by `install`
     };
     static CallbackAnswer refuse(Resolution why) { return {Kind::refuse, why, {}, {}}; }
-    static CallbackAnswer retry() { return {Kind::retry, Resolution::resolved, {}, {}}; }
     /// Precondition: every entry of the range, which is page-aligned and has the page in it, was
     /// the callback's.
     static CallbackAnswer install(VirtRange range, Entry entry) {

@@ -384,8 +384,8 @@ constexpr EntryView Entry::view(Level level) const {
 
 constexpr Entry Entry::limited(Level level, Ceiling most, PhysAddr zeros) const {
     Intent kept = intent();
-    kept.ceiling = Ceiling::from_bits(kept.ceiling.bits() & most.bits());
-    const Access left{access().bits() & static_cast<unsigned>(most.bits())};
+    kept.ceiling = most.cut(kept.ceiling);
+    const Access left = most.cut(access());
     switch (kind(level)) {
     case EntryKind::lazy: return lazy(left, kept);
     case EntryKind::callback: return callback(id(), left, kept);

@@ -30,6 +30,11 @@ constexpr std::uint64_t level_pages(Level level) { return 1ULL << (9 * (level - 
 constexpr unsigned level_index(VirtAddr address, Level level) {
     return static_cast<unsigned>(address.value >> level_shift(level)) & (table_entries - 1);
 }
+/// What the entry for `address` in a table at `level` maps.
+constexpr VirtRange entry_span(VirtAddr address, Level level) {
+    const VirtAddr start{align_down(address.value, level_size(level))};
+    return {start, start + level_size(level)};
+}
 /// The highest level at which a leaf may stand: 1 GiB pages.
 inline constexpr Level leaf_level_max = 3;
 /// The level of the large pages that memory of a process's own may have: blocks of 2 MiB.

@@ -23,7 +23,7 @@ VirtAddr run_end(const AddressSpace& space, VirtAddr page, Entry entry) {
     while (at < space.range().end) {
         const auto located = space.locate(at);
         if (located.entry != entry) break;
-        at = VirtAddr{align_down(at.value, level_size(located.level))} + level_size(located.level);
+        at = entry_span(at, located.level).end;
     }
     return std::min(at, space.range().end);
 }
@@ -34,7 +34,7 @@ VirtAddr run_start(const AddressSpace& space, VirtAddr page, Entry entry) {
     while (space.range().start < at) {
         const auto located = space.locate(at - 1);
         if (located.entry != entry) break;
-        at = VirtAddr{align_down(at.value - 1, level_size(located.level))};
+        at = entry_span(at - 1, located.level).start;
     }
     return std::max(at, space.range().start);
 }

@@ -122,13 +122,9 @@ Result<VirtAddr> AddressSpace::map(const MapRequest& request) {
         if (mapped.error() != Error::no_space && mapped.error() != Error::already_mapped)
             return mapped.error();
     }
-    for (;;) {
-        const VirtAddr at = TRY(hole_for(request, alignment));
-        const auto placed = place({at, at + request.pages.bytes()}, entry, false, nullptr);
-        if (placed) return at;
-        // Somebody else took the range since: search again.
-        if (placed.error() != Error::already_mapped) return placed.error();
-    }
+    return place_in_hole(request, alignment, [&](VirtAddr at) {
+        return place({at, at + request.pages.bytes()}, entry, false, nullptr);
+    });
 }
 
 Result<VirtAddr> AddressSpace::map_window(const WindowRequest& request) {
@@ -139,32 +135,32 @@ Result<VirtAddr> AddressSpace::map_window(const WindowRequest& request) {
         TRY(place_window(request, request.address));
         return request.address;
     }
-    for (;;) {
-        const VirtAddr at = TRY(first_fit(request.pages, page_size, request.address));
-        const auto placed = place_window(request, at);
-        if (placed) return at;
-        if (placed.error() != Error::already_mapped) return placed.error();
-    }
+    return place_in_hole({.address = request.address, .pages = request.pages}, page_size,
+                         [&](VirtAddr at) { return place_window(request, at); });
 }
 
 Result<void> AddressSpace::place_window(const WindowRequest& request, VirtAddr at) {
     const VirtRange range{at, at + request.pages.bytes()};
     TRY(check(range));
-    // Its frames may lie anywhere, so its leaves are of 4 KiB: in tables, which stay where they
-    // are.
-    [[gnu::uninitialized]] Transaction transaction(*this, range);
-    if (request.placement != Placement::replace) TRY(transaction.look(must_be_hole));
     const LeafOptions options{.intent = {Ceiling::of(request.access), Origin::window, true},
                               .type = request.type,
                               .shared = true,
                               .user = !kernel_,
                               .global = kernel_};
+    const auto leaf = [&](VirtAddr page) {
+        return Entry::leaf(request.frames + (page - at), request.access, 1, options);
+    };
+    const bool replace = request.placement == Placement::replace;
+    if (request.pages.value == 1) return place(range, leaf(at), replace, nullptr);
+    // Its frames may lie anywhere, so its leaves are of 4 KiB: in tables, which stay where they
+    // are.
+    [[gnu::uninitialized]] Transaction transaction(*this, range);
+    if (!replace) TRY(transaction.look(must_be_hole));
     TRY(transaction.reserve(0, 1, always, [&] { return transaction.charge_within(always); }));
     std::uint64_t released = 0;
     transaction.apply_to_each(always, [&](Entry old, const Spot& where) {
         released += charge_of(old, where);
-        return Entry::leaf(request.frames + (where.range.start - at), request.access, where.level,
-                           options);
+        return leaf(where.range.start);
     });
     transaction.commit(released);
     return {};

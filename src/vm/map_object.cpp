@@ -32,13 +32,8 @@ Result<VirtAddr> AddressSpace::map_object(const ObjectRequest& request) {
         TRY(place_object(request, request.address));
         return request.address;
     }
-    for (;;) {
-        const VirtAddr at = TRY(hole_for(place_of, place_of.alignment));
-        const auto placed = place_object(request, at);
-        if (placed) return at;
-        // Somebody else took the range since: search again.
-        if (placed.error() != Error::already_mapped) return placed.error();
-    }
+    return place_in_hole(place_of, place_of.alignment,
+                         [&](VirtAddr at) { return place_object(request, at); });
 }
 
 Result<void> AddressSpace::place_object(const ObjectRequest& request, VirtAddr at) {

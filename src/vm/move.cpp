@@ -6,20 +6,16 @@ namespace vm {
 
 namespace {
 
-using Kind = TransferPlan::Kind;
-
 constexpr bool overlap(VirtRange one, VirtRange other) {
     return one.start < other.end && other.start < one.end;
 }
 
 } // namespace
 
-Result<void> AddressSpace::transfer(const TransferPlan& plan, const QuotaRef* quota) {
-    const Visit here(plan.from.translations_);
-    const Visit there(plan.to.translations_);
+Result<void> AddressSpace::transfer(const TransferPlan& plan) {
     const Attaching attaching(plan.to.attaching_);
     for (;;) {
-        if (plan.kind == Kind::share) TRY(plan.from.make_object_of(plan.range, *quota));
+        if (plan.shared_by != nullptr) TRY(plan.from.make_object_of(plan.range, *plan.shared_by));
         TRY(Transfer::attach(plan));
         Transfer transfer(plan);
         const auto done = transfer.run();
@@ -39,12 +35,14 @@ Result<VirtAddr> AddressSpace::receive(AddressSpace& from, const TransferRequest
                       .pages = pages,
                       .most = request.most,
                       .replace = request.placement == Placement::replace,
-                      .kind = quota != nullptr ? Kind::share : Kind::move};
+                      .shared_by = quota};
+    const Visit here(from.translations_);
+    const Visit there(translations_);
     if (request.placement == Placement::fixed || plan.replace) {
-        const VirtRange there{plan.at, plan.at + pages.bytes()};
-        TRY(check(there));
-        if (&from == this && overlap(plan.range, there)) return Error::invalid_argument;
-        TRY(transfer(plan, quota));
+        const VirtRange range{plan.at, plan.at + pages.bytes()};
+        TRY(check(range));
+        if (&from == this && overlap(plan.range, range)) return Error::invalid_argument;
+        TRY(transfer(plan));
         return plan.at;
     }
     const std::uint64_t alignment = natural_alignment(pages, false);
@@ -53,16 +51,10 @@ Result<VirtAddr> AddressSpace::receive(AddressSpace& from, const TransferRequest
                               .alignment = alignment,
                               .placement = request.placement,
                               .arena = request.arena};
-    for (;;) {
-        {
-            const Visit visit(translations_);
-            plan.at = TRY(hole_for(place_of, alignment));
-        }
-        const auto done = transfer(plan, quota);
-        if (done) return plan.at;
-        // Somebody else took the range since: search again.
-        if (done.error() != Error::already_mapped) return done.error();
-    }
+    return place_in_hole(place_of, alignment, [&](VirtAddr at) {
+        plan.at = at;
+        return transfer(plan);
+    });
 }
 
 Result<VirtAddr> AddressSpace::move_to(AddressSpace& target, const TransferRequest& request) {

@@ -59,7 +59,6 @@ Result<ObjectRef> MemoryObject::make_boot(PhysAddr first, PageCount pages, Ceili
 
 Result<ObjectRef> MemoryObject::make_paged(PageCount pages, Ceiling most, const QuotaRef& quota) {
     ObjectRef object = TRY(make(Source::pager, pages, most, quota));
-    object->is_listed_ = true;
     object->enlist();
     return object;
 }
@@ -94,7 +93,7 @@ void MemoryObject::drop_below(Entry entry, Level level) {
 }
 
 void MemoryObject::end() {
-    if (is_listed_) unlist();
+    if (source_ == Source::pager && has_record_) unlist(); // else it was never made
     // Nobody else refers to it, so no lock.
     drop_below(root_, level_);
     account_.release({charged_});

@@ -196,7 +196,6 @@ private:
     Plain<Entry> root_;
     Plain<std::uint64_t> charged_ = 0;          ///< pages, for itself left out
     Plain<bool> has_record_ = false;            ///< it is charged for itself
-    Plain<bool> is_listed_ = false;             ///< among those with pagers
     Plain<std::uint64_t> hand_ = 0;             ///< of the clock over its pages
     Plain<MemoryObject*> next_paged_ = nullptr; ///< under the list's lock
     Plain<MemoryObject*> previous_paged_ = nullptr;

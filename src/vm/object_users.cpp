@@ -77,8 +77,7 @@ void AddressSpace::for_page_tables(const CachedPages& pages, Change change) {
     const Visit visit(translations_);
     any_piece(pages, range_, [&](VirtRange range) {
         for (VirtAddr at = range.start; at < range.end;) {
-            const VirtAddr next{align_down(at.value, level_size(2)) + level_size(2)};
-            const VirtRange part{at, std::min(next, range.end)};
+            const VirtRange part{at, std::min(entry_span(at, 2).end, range.end)};
             at = part.end;
             if (!holds_any(table_at(root_, levels_, top_base()), part, pages, always)) continue;
             // In place: the change means the same to all who have the table.

@@ -4,8 +4,6 @@
 
 #include "vm/ids.hpp"
 
-#include <algorithm>
-
 namespace vm {
 
 namespace {

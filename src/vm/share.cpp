@@ -65,7 +65,7 @@ Result<bool> AddressSpace::make_pages_own(VirtRange range) {
         any |= ready != Ready::no_need;
         if (ready == Ready::not_yet)
             TRY(entry.is_parked() ? copy_parked(at) : populate({at, at + page_size}));
-        at = VirtAddr{align_down(at.value, level_size(level))} + level_size(level);
+        at = entry_span(at, level).end;
     }
     return any;
 }

@@ -318,6 +318,18 @@ private:
     Result<VirtAddr> map_few(const MapRequest& request, Entry entry);
     /// A hole for what is asked, within the arena first.
     Result<VirtAddr> hole_for(const MapRequest& request, std::uint64_t alignment) const;
+    /// Has place(VirtAddr) -> Result<void> put something into a hole for what is asked: into
+    /// another one where somebody else took it since. Gives the address.
+    template <typename Place>
+    Result<VirtAddr> place_in_hole(const MapRequest& request, std::uint64_t alignment,
+                                   Place place) const {
+        for (;;) {
+            const VirtAddr at = TRY(hole_for(request, alignment));
+            const auto placed = place(at);
+            if (placed) return at;
+            if (placed.error() != Error::already_mapped) return placed.error();
+        }
+    }
     Result<void> place_window(const WindowRequest& request, VirtAddr at);
     /// Folds the idle tables above a range's ends, after a change of it that left too many.
     /// Without locks.
@@ -368,7 +380,7 @@ private:
     /// `quota`: it is shared.
     Result<VirtAddr> receive(AddressSpace& from, const TransferRequest& request, PageCount pages,
                              const QuotaRef* quota);
-    static Result<void> transfer(const TransferPlan& plan, const QuotaRef* quota);
+    static Result<void> transfer(const TransferPlan& plan);
     /// Gives the memory of its own in a range to a new object, if there is any. Errors: no_memory,
     /// limit_reached.
     Result<void> make_object_of(VirtRange range, const QuotaRef& quota);
@@ -382,6 +394,7 @@ private:
     Result<void> copy_parked(VirtAddr page);
     /// Has huge memory in pages of 4 KiB from here on, where it was touched.
     Result<void> break_blocks(VirtRange range);
+    /// What is attached by this key, if anything is. Takes ids rank.
     std::optional<Id> find_id(const AttachmentKey& key);
     /// It ends: nobody finds it by an object any more.
     void leave_objects();

@@ -439,7 +439,7 @@ bool Transaction::fold() {
 }
 
 void Transaction::commit_all(std::uint64_t released, Freeing freeing) {
-    if (freed_) raise_promises();
+    if (freed_) raise_promises(range_);
     released = finish_locked(released, freeing);
     if (top_.level > 1) unlock_below(top_, range_);
     top_.descriptor->lock.unlock();

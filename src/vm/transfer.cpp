@@ -26,7 +26,7 @@ std::optional<AttachmentKey> Transfer::key_here(const AddressSpace& space, Entry
 
 AttachmentKey Transfer::key_there(const TransferPlan& plan, AttachmentKey here) {
     here.base += plan.at.value - plan.range.start.value;
-    here.ceiling = Ceiling::from_bits(here.ceiling.bits() & plan.most.bits());
+    here.ceiling = plan.most.cut(here.ceiling);
     return here;
 }
 
@@ -35,10 +35,10 @@ Result<void> Transfer::attach(const TransferPlan& plan) {
     std::optional<AttachmentKey> last;
     for (VirtAddr at = plan.range.start; at < plan.range.end;) {
         const auto [entry, level] = plan.from.locate(at);
-        const VirtAddr start{align_down(at.value, level_size(level))};
-        at = start + level_size(level);
+        const VirtRange span = entry_span(at, level);
+        at = span.end;
         if (!entry.is_not_plain()) continue;
-        const auto key = key_here(plan.from, entry, level, start);
+        const auto key = key_here(plan.from, entry, level, span.start);
         if (!key || key == last) continue;
         last = key;
         ObjectRef object;
@@ -133,9 +133,7 @@ Result<void> Transfer::for_source(const TableRef& table, VirtRange range, Visit&
 
 std::optional<Id> Transfer::id_of(const AttachmentKey& key) {
     if (last_id_.value != 0 && key == last_key_) return last_id_;
-    const Guard guard(plan_.to.ids_lock_);
-    const IdTable* const ids = plan_.to.ids();
-    const auto id = ids != nullptr ? ids->find(key) : std::nullopt;
+    const auto id = plan_.to.find_id(key);
     if (id) {
         last_key_ = key;
         last_id_ = *id;
@@ -156,7 +154,7 @@ Result<void> Transfer::look_at(const Place& place, VirtRange range) {
         if (key && !id_of(key_there(plan_, *key))) return Error::would_block;
         // A parked entry has no room for a memory type.
         if (!key && entry.present() && entry.memory_type() != MemoryType::write_back &&
-            (entry.access().bits() & plan_.most.bits()) == 0)
+            plan_.most.cut(entry.access()) == Access::none())
             return Error::not_permitted;
     }
     if (range.end == plan_.range.end && plan_.pages > plan_.range.pages())

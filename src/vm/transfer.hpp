@@ -2,9 +2,8 @@
 // Transfer: what one range of memory is becomes, or also is, what another range is, in the same
 // space or another one. The entries go, not the bytes.
 //
-//   lock      both ranges' tables: in one space from the lowest table above both; of two spaces,
-//   all
-//             of the one's before the other's, by the spaces' addresses
+//   lock      both ranges' tables: in one space from the lowest table above both; of two spaces
+//             all of the one's before the other's, by the spaces' addresses
 //   look      at each entry that goes, and at where it goes: until here nothing changed
 //   reserve   tables and charge for where it goes
 //   to another space: pages go in transit, not present, and are flushed, so that nobody has them
@@ -24,8 +23,6 @@
 namespace vm {
 
 struct TransferPlan {
-    enum class Kind : bool { move, share };
-
     AddressSpace& from;
     VirtRange range; ///< in `from`
     AddressSpace& to;
@@ -33,7 +30,8 @@ struct TransferPlan {
     PageCount pages; ///< there: all, or in one space more, of the last one's kind, or fewer
     Ceiling most;
     bool replace; ///< whatever is mapped there
-    Kind kind;
+    /// It is shared, and what becomes an object charged there; null: it moves.
+    const QuotaRef* shared_by;
 };
 
 class Transfer {
@@ -72,7 +70,7 @@ private:
     static AttachmentKey key_there(const TransferPlan& plan, AttachmentKey here);
 
     bool in_one_space() const { return &plan_.from == &plan_.to; }
-    bool moves() const { return plan_.kind == TransferPlan::Kind::move; }
+    bool moves() const { return plan_.shared_by == nullptr; }
     Transaction& source() { return *source_; }
     Transaction& target() { return *target_; }
     VirtRange target_range() const { return {plan_.at, plan_.at + plan_.pages.bytes()}; }

@@ -92,8 +92,7 @@ Entry Transfer::there(Entry entry, Level level, VirtAddr address) {
             intent.ceiling = key.ceiling;
             // As it is, if it is a private copy; else by its object.
             if (!entry.has_page() || entry.is_counted()) {
-                const unsigned left = entry.access().bits() & key.ceiling.bits();
-                return plan_.to.ids()->entry(id, *Access::make(left), intent);
+                return plan_.to.ids()->entry(id, key.ceiling.cut(entry.access()), intent);
             }
         }
     }
@@ -207,10 +206,7 @@ void Transfer::clear() {
     };
     source().leaf_level_ = level_max;
     source().apply_in<Transaction::Taken::together>(source().top_, plan_.range, mapped, empties);
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    const AddressSpace& space = plan_.from;
-    raise_promises(table_at(space.root_, space.levels_, space.top_base()), source().top_,
-                   plan_.range);
+    source().raise_promises(plan_.range);
     source().freed_ = false;
 }
 
