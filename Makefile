@@ -139,9 +139,8 @@ test: | deps ## test-hosted, model and test-guest, and the total
 	    tools/total.py $(results) hosted hosted-sanitized hosted-tsan tools model guest || status=1; exit $$status
 
 test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/tests) $(build)/examples/lift $(build)/replay ## the unit tests, plain and under ASan, UBSan and TSan, and those of the tools
-	@status=0; tools/run_hosted.py $(results) hosted=$(build)/hosted/plain/tests \
-	    hosted-sanitized=$(build)/hosted/sanitized/tests \
-	    hosted-tsan=$(build)/hosted/tsan/tests || status=1; \
+	@status=0; tools/run_hosted.py $(results) hosted-sanitized=$(build)/hosted/sanitized/tests \
+	    hosted=$(build)/hosted/plain/tests hosted-tsan=$(build)/hosted/tsan/tests || status=1; \
 	    test/tools/run.py $(results) || status=1; exit $$status
 
 model: | deps ## the map's locking protocol, searched in all interleavings; and broken, rule by rule
@@ -305,14 +304,33 @@ variant_flags_sanitized := $(sanitizer_flags)
 variant_flags_coverage := $(coverage_flags)
 variant_flags_tsan := $(tsan_flags)
 
+# Instrumented tests are not optimised: what they call is, which is where their time goes. That comes
+# first when they are linked, so that its inline functions are taken and not the tests'.
+instrumented := $(filter-out plain,$(hosted_variants))
+test_optimisation = $(if $(filter $(instrumented),$1),-O0)
+# The library's headers are read once for each of these variants, by either optimisation: the compiler
+# takes what fits from the directory. The plain variant does without, so that each file says what it
+# includes.
+prelude_flags = $(if $(filter $(instrumented),$1),-include $(build)/hosted/$1/prelude.hpp)
+define prelude_rules
+$(build)/hosted/$1/prelude.hpp.gch/%: test/prelude.hpp $(build)/flags.$1 | deps
+	@mkdir -p $$(@D)
+	@echo "  $1 $$< ($$*)"
+	@$(CXX) $(hosted_flags) $(variant_flags_$1) $$(if $$(filter tests,$$*),$(call test_optimisation,$1)) \
+	    $(warnings) -include $$< -x c++-header /dev/null -o $$@
+$(call hosted_objects,$1): | $(build)/hosted/$1/prelude.hpp.gch/tests $(build)/hosted/$1/prelude.hpp.gch/rest
+endef
+$(foreach variant,$(instrumented),$(eval $(call prelude_rules,$(variant))))
+
 define hosted_rules
 $(build)/hosted/$1/%.cpp.o: %.cpp $(build)/flags.$1 | deps
 	@mkdir -p $$(@D)
 	@echo "  $1 $$<"
-	@$(CXX) $(hosted_flags) $(variant_flags_$1) $(warnings) -MMD -MP -c $$< -o $$@
+	@$(CXX) $(hosted_flags) $(variant_flags_$1) $$(if $$(filter %_test.cpp,$$<),$(call test_optimisation,$1)) \
+	    $(call prelude_flags,$1) $(warnings) -MMD -MP -c $$< -o $$@
 $(build)/hosted/$1/tests: $(call hosted_objects,$1)
 	@echo "  link     $$@"
-	@$(CXX) $(hosted_flags) $(variant_flags_$1) -o $$@ $$^
+	@$(CXX) $(hosted_flags) $(variant_flags_$1) -o $$@ $$(filter-out %_test.cpp.o,$$^) $$(filter %_test.cpp.o,$$^)
 endef
 $(foreach variant,$(hosted_variants),$(eval $(call hosted_rules,$(variant))))
 

@@ -34,7 +34,7 @@ def repeatable_cases():
     yield Comparison("repeatable: another seed, another run", clocked("a", 96), clocked("b", 97),
                      same=False, ignore="(?m)^clock: perturbed every .*$")
     for seed in SEEDS:
-        options = dict(words=f"perturb={period(seed)} run=selftest", expect=SELFTEST, seconds=2400,
+        options = dict(words=f"perturb={period(seed)} run=selftest", expect=SELFTEST, seconds=900,
                        **REPEATABLE)
         name = f"repeatable: selftest, 4 CPUs, seed {seed}"
         yield Case(name, long=True, **options)

@@ -2,6 +2,7 @@
 // Processors, and memory that others give back.
 #include "user/selftest/machine.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace selftest {
@@ -59,11 +60,49 @@ Result<abi::MemoryInfo> settled_memory() {
     return user::memory_info();
 }
 
-Result<abi::MemoryInfo> settled_memory(const abi::MemoryInfo& goal) {
+namespace {
+
+/// What memory_info tells once `is_settled` of it, or after a second.
+template <typename Condition>
+Result<abi::MemoryInfo> memory_once(Condition is_settled) {
     for (int left = alone() ? 0 : patience;; --left) {
         auto info = user::memory_info();
-        if (left == 0 || !info || std::memcmp(&*info, &goal, sizeof goal) == 0) return info;
+        if (left == 0 || !info || is_settled(*info)) return info;
         (void)user::sleep(millisecond);
+    }
+}
+
+struct Amount {
+    std::string_view words;
+    std::uint64_t now;
+    std::uint64_t before;
+    bool is_kept() const { return words == "free" ? now < before : now > before; }
+};
+
+std::array<Amount, sizeof(abi::MemoryInfo) / sizeof(std::uint64_t)>
+amounts(const abi::MemoryInfo& now, const abi::MemoryInfo& before) {
+#define TABULA_AMOUNT(name, words) Amount{words, now.name, before.name},
+    return {TABULA_MEMORY_INFO(TABULA_AMOUNT)};
+#undef TABULA_AMOUNT
+}
+
+} // namespace
+
+Result<abi::MemoryInfo> settled_memory(const abi::MemoryInfo& goal) {
+    return memory_once(
+        [&](const abi::MemoryInfo& info) { return std::memcmp(&info, &goal, sizeof goal) == 0; });
+}
+
+void expect_nothing_kept(const abi::MemoryInfo& before, Place place) {
+    const auto after = memory_once([&](const abi::MemoryInfo& info) {
+        const auto all = amounts(info, before);
+        return std::none_of(all.begin(), all.end(), [](const Amount& a) { return a.is_kept(); });
+    });
+    if (!expect_ok(after, "info", place)) return;
+    for (const Amount& amount : amounts(*after, before)) {
+        if (!amount.is_kept()) continue;
+        fail_numbers(amount.words, static_cast<std::int64_t>(amount.now),
+                     static_cast<std::int64_t>(amount.before), place);
     }
 }
 

@@ -2,7 +2,7 @@
 // What tests need to know of a machine with several processors.
 #pragma once
 
-#include "user/lib/calls.hpp"
+#include "user/selftest/framework.hpp"
 
 #include <array>
 
@@ -41,5 +41,8 @@ public:
 Result<abi::MemoryInfo> settled_memory();
 /// The same, and as soon as it equals `goal`; waits for that at most a second.
 Result<abi::MemoryInfo> settled_memory(const abi::MemoryInfo& goal);
+/// Expects that within a second no kind of memory is more than it was, and no less is free. Less
+/// may be: which pages the kernel's small objects lie in depends on the order in which others end.
+void expect_nothing_kept(const abi::MemoryInfo& before, Place place = {});
 
 } // namespace selftest

@@ -66,6 +66,7 @@ void answer(Request& request) {
     });
     request.unanswered.fetch_sub(1, std::memory_order_acquire);
     while (request.unanswered.load(std::memory_order_acquire) != 0) vm::port::spin_wait();
+    this_cpu().user_return_work = 1; // trap_user_return_work lets the others go first
 }
 
 } // namespace

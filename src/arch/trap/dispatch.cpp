@@ -204,6 +204,10 @@ void trap_own_stack(TrapFrame* frame) {
 
 void trap_user_return_work() {
     this_cpu().user_return_work = 0;
+    // A flush that waited for other CPUs did so with a table locked. Where CPUs take turns, as in
+    // an emulator, one that does so over and over would hold that lock whenever another's turn
+    // comes.
+    vm::port::spin_wait();
     proc::before_user_return();
 }
 
