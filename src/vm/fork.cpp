@@ -73,9 +73,10 @@ constexpr std::uint16_t references_limit = std::numeric_limits<std::uint16_t>::m
 } // namespace
 
 Result<void> Transaction::copy_table(const TableRef& from, const TableRef& to, Copy& copy) {
-    // From the top down, while searches lower from below: what stands above covers what is below.
-    to.descriptor->summary->assign(*from.descriptor->summary);
+    // From the top down, while searches lower from below: what stands above covers what is below,
+    // and the longest of all slots what each has.
     to.descriptor->longest.reset(from.descriptor->longest.pages());
+    to.descriptor->summary->assign(*from.descriptor->summary);
     const bool root = from.level == space_.levels_;
     const unsigned end = root ? from.index_of(range_.end - 1) + 1 : table_entries;
     for (unsigned word = 0; word * 64 < end; ++word) {

@@ -27,7 +27,7 @@ class Promise {
 public:
     /// Before the table is linked.
     void reset(std::uint64_t pages) { word_.store(pages, std::memory_order_relaxed); }
-    std::uint64_t pages() const { return word_.load(std::memory_order_relaxed) & pages_mask; }
+    std::uint64_t pages() const { return word_.load(std::memory_order_acquire) & pages_mask; }
     /// Promises at least so many pages, and nobody's mark is on it.
     bool stands(std::uint64_t pages) const {
         const std::uint64_t word = word_.load(std::memory_order_relaxed);
@@ -108,11 +108,11 @@ public:
         for (Atomic<std::uint64_t>& word : words_)
             word.store(slots_mask, std::memory_order_relaxed);
     }
-    /// The other's marks come along: they disturb nobody.
+    /// The other's marks come along: they disturb nobody. What is read afterwards is no older.
     void assign(const PromisedSlots& other) {
 #pragma GCC unroll 16
         for (unsigned at = 0; at < word_count; ++at)
-            words_[at].store(other.words_[at].load(std::memory_order_relaxed),
+            words_[at].store(other.words_[at].load(std::memory_order_acquire),
                              std::memory_order_relaxed);
     }
 
@@ -175,9 +175,11 @@ struct Summary {
         for (PromisedSlots& slots : inside) slots.promise_all();
     }
 
-    /// Says what another one says. Before the table is linked.
+    /// Says what another one says, which may be lowered meanwhile. Before the table is linked.
+    /// As `word`, looks at the last class first.
     void assign(const Summary& other) {
-        assign_all(inside, other.inside);
+        inside[whole].assign(other.inside[whole]);
+        for (unsigned at = 0; at < whole; ++at) inside[at].assign(other.inside[at]);
         assign_all(leading, other.leading);
         assign_all(trailing, other.trailing);
     }

@@ -26,7 +26,7 @@ void Transaction::step_down() {
         link = top_.slots[index].load();
     }
     const TableRef child = top_.below(link, index);
-    child.descriptor->lock.lock();
+    if (sharing_ != Sharing::ends) child.descriptor->lock.lock();
     // Its link does not change as long as this one is locked.
     top_.descriptor->lock.unlock();
     top_ = child;
@@ -57,14 +57,14 @@ Result<void> Transaction::make_own(const TableRef& directory, unsigned index) {
         if (unpromised != 0) space_.account_.take_from_quotas({unpromised});
         directory.slots[index].store(Entry::table(shared.descriptor->frame, !space_.kernel_));
         note_block(shared);
-        shared.descriptor->lock.unlock();
         if (made != nullptr) free_table(made);
         return {};
     }
     copy_pages(shared, *made);
     // What the shared one promises may be more than is promised above it by now.
     made->longest.reset(longest_empty(*made));
-    kept_ += table_charge(1) + made->charge - unpromised; // once it is linked, others change it
+    kept_ += table_charge(1) + made->charge - unpromised;
+    made->lock.lock(); // until the flush: others find it by its entry
     directory.slots[index].exchange(Entry::table(made->frame, !space_.kernel_));
     shared.descriptor->lock.unlock();
     obligations_.owe_tables({shared.base, shared.base + level_size(directory.level)});

@@ -147,11 +147,12 @@ void Transaction::lock_part(const TableRef& table, VirtRange range, VirtRange bu
             continue;
         }
         const Spot where = spot(table, index, range);
-        const bool anew = !but_some || !maps_any_of(table.address_of(index), table.level, but);
+        bool anew = !but_some || !maps_any_of(table.address_of(index), table.level, but);
         if (anew && entry.is_narrowed() && sharing_ == Sharing::ends && !detaches(where))
             [[unlikely]] {
             get_own(table, index);
             entry = table.slots[index].load();
+            anew = false;
         }
         if (entry.is_own_table()) {
             const TableRef child = table.below(entry, index);

@@ -328,8 +328,9 @@ private:
     /// Where the range lies in one table below the top that other spaces have: locks that, or the
     /// space's own copy, as the top instead.
     void step_down();
-    /// Gives the space a page table of its own in the place of one that others may have. Under the
-    /// lock of `directory`. Errors: no_memory, limit_reached (for memory that is not promised).
+    /// Gives the space a page table of its own, locked, in the place of one that others may have.
+    /// Under the lock of `directory`. Errors: no_memory, limit_reached (for memory that is not
+    /// promised).
     Result<void> make_own(const TableRef& directory, unsigned index);
     /// The same, and notes why it could not.
     void get_own(const TableRef& directory, unsigned index);

@@ -5,8 +5,9 @@
 namespace vm {
 
 namespace {
-/// What stands where a page was until `clear`: charged for nothing.
-constexpr Entry taken = Entry::lazy(Access::none(), {.noreserve = true});
+/// What stands where a page was until `clear`: charged for nothing, with the page's rights for who
+/// asks without locks.
+constexpr Entry taken_for(Entry page) { return Entry::lazy(page.access(), {.noreserve = true}); }
 } // namespace
 
 Transfer::Place Transfer::find(VirtAddr address) {
@@ -118,6 +119,7 @@ Entry Transfer::take(const Place& place) {
         return place.entry.with_users();
     }
     Entry entry = place.entry;
+    const Entry taken = taken_for(entry);
     if (entry.present()) {
         entry = slot.exchange(taken);
         source().obligations_.owe(range);

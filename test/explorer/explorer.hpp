@@ -101,6 +101,10 @@ public:
     const Schedule& schedule() const { return turns_; }
     std::uint64_t state() const { return words_.changes(); }
     Words& words() { return words_; }
+    /// What a body may change without a step, and which is put back after each run.
+    void keep(void* at, std::size_t bytes);
+    /// Which space each CPU runs, when it is not the one that this was made for.
+    std::array<vm::AddressSpace*, cpu_most> runs;
     /// Changes memory as a body would, in no order with anything, and puts it back.
     void without_trace(const std::function<void()>& change);
 
@@ -202,7 +206,7 @@ private:
     vm::AddressSpace& space_;
     Words words_;
     shim::Mmu::Caches caches_;
-    std::vector<std::pair<void*, std::vector<std::byte>>> slabs_; ///< built without being told of
+    std::vector<std::pair<void*, std::vector<std::byte>>> kept_; ///< changed without being told of
     std::array<Cpu, cpu_most> cpus_;
     std::array<std::uint64_t, cpu_most> mailboxes_{}; ///< what flush requests count as access to
     std::array<std::vector<vm::port::FlushRequest>, cpu_most> late_; ///< for Saboteur

@@ -48,8 +48,9 @@ void combine(const std::vector<std::string_view>& names, std::size_t count, Visi
     if (chosen.size() == count) return visit(chosen);
     for (std::size_t at = from; at < names.size(); ++at) {
         chosen.push_back(names[at]);
-        // Only one may end the other space.
-        const bool once = operation(names[at]).kind == Kind::renew;
+        // Only one may end a space.
+        const Kind kind = operation(names[at]).kind;
+        const bool once = kind == Kind::renew || kind == Kind::end;
         combine(names, count, visit, chosen, once ? at + 1 : at);
         chosen.pop_back();
     }
@@ -65,6 +66,39 @@ std::vector<std::string_view> names_of_all() {
 const std::vector<std::string_view> few{"map 3",       "map over -1..1", "first fit",
                                         "unmap -1..1", "unmap right",    "protect -1..2 r",
                                         "write 0",     "write 2",        "write in large"};
+
+/// What can be done to spaces that share tables, with each other's.
+const std::vector<std::string_view> shared{"write 0",
+                                           "read 0",
+                                           "write 2",
+                                           "unmap 0",
+                                           "unmap right",
+                                           "protect -1..2 r",
+                                           "discard 0..2",
+                                           "map over -1..1",
+                                           "fork",
+                                           "move 0 to 3",
+                                           "hand 0",
+                                           "end child",
+                                           "child: write 0",
+                                           "child: read 0",
+                                           "child: write 2",
+                                           "child: unmap 0",
+                                           "child: unmap right",
+                                           "child: protect -1..2 r",
+                                           "child: discard 0..2",
+                                           "child: map over -1..1",
+                                           "child: map 3",
+                                           "child: fork"};
+
+/// Nobody may run a space that is ended.
+bool ends_its_own(const std::vector<std::string_view>& names) {
+    const auto is = [&](auto matches) { return std::ranges::any_of(names, matches); };
+    return is([](std::string_view name) { return operation(name).kind == Kind::end; }) &&
+           is([](std::string_view name) {
+               return operation(name).in_child || operation(name).kind == Kind::hand;
+           });
+}
 
 /// Two that split the large entry fill a table each, whose slots are common words.
 bool fill_tables(const std::vector<std::string_view>& names) {
@@ -88,18 +122,59 @@ TEST_CASE("explorer: pairs of operations, where tables are folded") {
         if (fill_tables(names) && !longer) return; // nothing is folded
         expect_right({.operations = names,
                       .preemptions = fill_tables(names) ? 1 : preemptions,
-                      .sparse = true});
+                      .start = Start::sparse});
+    });
+}
+
+TEST_CASE("explorer: a space is forked, and memory moves, while it changes") {
+    const unsigned preemptions = longer ? 2 : 1;
+    const auto with_all = [&](std::string_view one) {
+        for (const std::string_view other : slow ? few : names_of_all()) {
+            const Kind kind = operation(other).kind;
+            // It ends the space that memory would move to. And a search, which has no locks, may
+            // see where something moved to taken before it sees free where it was.
+            if (one != "fork" && (kind == Kind::renew || kind == Kind::first_fit)) continue;
+            expect_right({.operations = {one, other}, .preemptions = preemptions});
+        }
+    };
+    const std::vector<std::string_view> two{"fork",       "move 0 to 3", "move -1..1 left",
+                                            "give -1..1", "give 2",      "take 0 to 3"};
+    for (const std::string_view one : two) with_all(one);
+    combine(two, 2, [&](const auto& names) {
+        expect_right({.operations = names, .preemptions = preemptions});
+    });
+}
+
+TEST_CASE("explorer: pairs in spaces that share tables") {
+    if (slow) return;
+    combine(shared, 2, [&](const auto& names) {
+        if (ends_its_own(names)) return;
+        expect_right(
+            {.operations = names, .preemptions = longer ? 2U : 1U, .start = Start::forked});
     });
 }
 
 TEST_CASE("explorer: three operations at once") {
     if (slow) return;
-    for (const bool sparse : {false, true}) {
-        if (sparse && !longer) return;
+    for (const Start start : {Start::full, Start::sparse}) {
+        if (start == Start::sparse && !longer) return;
         combine(longer ? names_of_all() : few, 3, [&](const auto& names) {
-            expect_right({.operations = names, .preemptions = 1, .sparse = sparse});
+            expect_right({.operations = names, .preemptions = 1, .start = start});
         });
     }
+}
+
+TEST_CASE("explorer: three operations in spaces that share tables") {
+    if (slow) return;
+    const auto expect_all_right = [](const std::vector<std::string_view>& names) {
+        if (ends_its_own(names)) return;
+        expect_right({.operations = names, .preemptions = 1, .start = Start::forked});
+    };
+    if (longer) return combine(shared, 3, expect_all_right);
+    expect_all_right({"write 0", "hand 0", "child: read 3"});
+    expect_all_right({"write 0", "fork", "child: write 0"});
+    expect_all_right({"unmap 0", "child: write 0", "child: unmap right"});
+    expect_all_right({"fork", "hand 0", "child: unmap right"});
 }
 
 TEST_CASE("explorer: three operations at once, two preemptions") {
@@ -132,6 +207,14 @@ TEST_CASE("explorer: schedules that showed errors") {
     // One that read a class of promises before another search moved a slot into it, and the last
     // class after the slot had left that.
     expect_right({.operations = {"first fit", "search right"}, .preemptions = 2});
+    // A fork that copied the promises of a table's slots, and its own after it was lowered.
+    expect_right({.operations = {"fork", "search left"}, .preemptions = 2});
+    // A copy of a shared table that was linked before it was locked.
+    expect_right({.operations = {"child: unmap 0", "child: unmap 0"},
+                  .preemptions = 1,
+                  .start = Start::forked});
+    // Pages that seemed to have no rights while they moved.
+    expect_right({.operations = {"give -1..1", "query"}, .preemptions = 2});
 }
 
 TEST_CASE("explorer: the schedule of TABULA_SCHEDULE") {

@@ -28,16 +28,21 @@ const std::vector<Mutation>& all_mutations() {
              "write in large | write in large"},
             no_second_look);
         add("no stale mark", "an unlinked table is not marked",
-            {"unmap 0 | unmap right", "sparse: map 3 | unmap -1..1"}, no_stale_mark);
+            {"unmap 0 | unmap right", "sparse: map 3 | unmap -1..1", "move 0 to 3 | unmap right"},
+            no_stale_mark);
         add("no second look at a fold", "who folds does not look again once it has the locks",
             {"sparse: map 3 | unmap 0"}, no_look_at_idle);
         add("no top lock", "an operation does not lock the table that covers its range",
-            {"map 3 | map 3", "map 3 | unmap 0"}, [] { return no_lock(Locks::top); });
+            {"map 3 | map 3", "map 3 | unmap 0", "fork | unmap 0", "move 0 to 3 | map 3"},
+            [] { return no_lock(Locks::top); });
         add("no child lock", "an operation does not lock the tables below",
-            {"map over 0 | unmap -1..1", "map over 0 | protect -1..2 r"},
+            {"map over 0 | unmap -1..1", "map over 0 | protect -1..2 r", "fork | write 0",
+             "give -1..1 | unmap 0", "move -1..1 left | write 0", "forked: fork | unmap 0"},
             [] { return no_lock(Locks::below); });
         add("no lock of a new table", "a table that is linked is not locked",
-            {"unmap in large | write in large"}, [] { return no_lock(Locks::made); });
+            {"unmap in large | write in large", "forked: unmap 0 | unmap 0",
+             "forked: write 0 | unmap 0"},
+            [] { return no_lock(Locks::made); });
         add("filled late", "a table is linked, and then filled", {"write in large | visit large"},
             filled_late);
         add("promise first", "promises are raised, and then the bitmap tells why",
@@ -47,18 +52,27 @@ const std::vector<Mutation>& all_mutations() {
         add("not running", "a CPU reads tables, and is not in the set of those who do",
             {"unmap 0 | enter, read 0", "unmap right | visit 0"}, not_running);
         add("no flush", "a present entry loses rights, and no processor is told",
-            {"map 3 | unmap 0"}, [] { return flag(&Saboteur::flushes, false); });
+            {"map 3 | unmap 0", "fork | map 3", "give -1..1 | map 3",
+             "forked: write 0 | map over -1..1", "forked: child: unmap 0 | child: map 3"},
+            [] { return flag(&Saboteur::flushes, false); });
         add("flush without waiting", "other processors are told, and nobody waits for them",
-            {"map 3 | unmap 0"}, [] { return flag(&Saboteur::flush_waits, false); });
+            {"map 3 | unmap 0", "forked: write 0 | hand 0 | child: read 3"},
+            [] { return flag(&Saboteur::flush_waits, false); });
         add("flush after unlock", "the locks are given up, and then processors are told",
-            {"unmap 0 | discard 0..2", "unmap 0 | park 0"},
+            {"unmap 0 | discard 0..2", "unmap 0 | park 0",
+             "forked: write 0 | hand 0 | child: read 3",
+             "forked: write 0 | hand -1..1 | child: write 3"},
             [] { return flag(&Saboteur::flush_when, Saboteur::When::unlocked); });
         add("freed before flush", "what was replaced is freed, and then processors are told",
-            {"map 3 | unmap 0"}, [] { return flag(&Saboteur::flush_when, Saboteur::When::ended); });
-        add("no flush of tables", "cached references to tables stay", {"map 3 | unmap right"},
+            {"map 3 | unmap 0", "forked: write 0 | hand 0 | child: read 3"},
+            [] { return flag(&Saboteur::flush_when, Saboteur::When::ended); });
+        add("no flush of tables", "cached references to tables stay",
+            {"map 3 | unmap right", "forked: write 0 | read 0",
+             "forked: child: write 0 | child: map 3"},
             [] { return flag(&Saboteur::flushes_tables, false); });
         add("no grace period", "caches are emptied, but who walks the tables does not let go",
-            {"map 3 | unmap right", "unmap right | visit 0"},
+            {"map 3 | unmap right", "unmap right | visit 0",
+             "forked: child: write 0 | child: unmap right"},
             [] { return flag(&Saboteur::lets_go_first, false); });
         return list;
     }();

@@ -20,7 +20,8 @@ void must(bool done) {
 }
 
 std::string text_of(Resolution resolution) {
-    constexpr const char* words[] = {"resolved", "hole", "forbidden", "no_memory", "over_quota"};
+    constexpr const char* words[] = {"resolved",   "hole",       "forbidden",  "no_memory",
+                                     "over_quota", "beyond_end", "needs_page", "watched"};
     return words[static_cast<unsigned>(resolution)];
 }
 
@@ -68,14 +69,49 @@ const std::vector<Operation>& all_operations() {
     return all;
 }
 
-const Operation& operation(std::string_view name) {
-    const auto found = std::ranges::find(all_operations(), name, &Operation::name);
-    if (found == all_operations().end())
-        throw shim::ModelError("no operation " + std::string(name));
-    return *found;
+const std::vector<Operation>& operations_of_two() {
+    constexpr VirtAddr left_hole = page_at(-20);
+    const auto child = [](std::string_view name, Kind kind, VirtRange range,
+                          vm::Access access = Access::read_write()) {
+        return Operation{
+            .name = name, .kind = kind, .range = range, .access = access, .in_child = true};
+    };
+    static const std::vector<Operation> all{
+        {.name = "fork", .kind = Kind::fork, .range = {}},
+        {.name = "move 0 to 3", .kind = Kind::move, .range = pages_at(0, 1), .to = page_at(3)},
+        {.name = "move -1..1 left", .kind = Kind::move, .range = pages_at(-1, 1), .to = left_hole},
+        {.name = "give -1..1", .kind = Kind::give, .range = pages_at(-1, 1), .to = page_at(4)},
+        {.name = "give 2", .kind = Kind::give, .range = pages_at(2, 3), .to = page_at(4)},
+        {.name = "hand 0", .kind = Kind::hand, .range = pages_at(0, 1), .to = page_at(3)},
+        {.name = "hand -1..1", .kind = Kind::hand, .range = pages_at(-1, 1), .to = page_at(3)},
+        {.name = "take 0 to 3", .kind = Kind::take, .range = pages_at(0, 1), .to = page_at(3)},
+        {.name = "end child", .kind = Kind::end, .range = {}},
+        child("child: write 0", Kind::write, pages_at(0, 1)),
+        child("child: read 0", Kind::read, pages_at(0, 1)),
+        child("child: read 3", Kind::read, pages_at(3, 4)),
+        child("child: write 3", Kind::write, pages_at(3, 4)),
+        child("child: write 2", Kind::write, pages_at(2, 3)),
+        child("child: unmap 0", Kind::unmap, pages_at(0, 1)),
+        child("child: unmap right", Kind::unmap, right_whole),
+        child("child: protect -1..2 r", Kind::protect, pages_at(-1, 2), Access::read()),
+        child("child: discard 0..2", Kind::discard, pages_at(0, 2)),
+        child("child: map over -1..1", Kind::map_over, pages_at(-1, 1)),
+        child("child: map 3", Kind::map, pages_at(3, 4)),
+        child("child: fork", Kind::fork, {}),
+    };
+    return all;
 }
 
-void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, bool sparse) {
+const Operation& operation(std::string_view name) {
+    for (const auto* list : {&all_operations(), &operations_of_two()}) {
+        const auto found = std::ranges::find(*list, name, &Operation::name);
+        if (found != list->end()) return *found;
+    }
+    throw shim::ModelError("no operation " + std::string(name));
+}
+
+void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start start) {
+    const bool sparse = start == Start::sparse;
     const auto map = [&](VirtRange range) {
         must(
             space
@@ -111,6 +147,12 @@ void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, bool 
         for (int page = -2; page < 2; ++page)
             must(machine.write_word(space, page_at(page), static_cast<std::uint64_t>(100 + page)) ==
                  Resolution::resolved);
+    }
+    if (start == Start::forked) {
+        // So many that the table is shared, and not copied at once.
+        map(more_pages);
+        for (VirtAddr page = more_pages.start; page < more_pages.end; page = page + page_size)
+            must(machine.write_word(space, page, 1) == Resolution::resolved);
     }
     for (unsigned cpu = 0; cpu < cpus; ++cpu) {
         space.translations().running.add(cpu);
@@ -181,6 +223,30 @@ std::string visit(Place& place, const Operation& operation) {
     return run ? std::to_string(run->start <= operation.range.start.value ? run->access : 9) : "-";
 }
 
+/// Moves, or lends, between places and spaces.
+std::string transfer(Place& place, vm::AddressSpace& space, const Operation& operation) {
+    const vm::TransferRequest request{
+        .from = operation.range, .address = operation.to, .placement = Placement::fixed};
+    switch (operation.kind) {
+    case Kind::give: return text_of(space.move_to(place.other, request));
+    case Kind::hand: return text_of(space.move_to(place.child, request));
+    case Kind::take: return text_of(place.other.move_to(space, request));
+    default: return text_of(space.move_to(space, request));
+    }
+}
+
+std::string fork(Place& place, vm::AddressSpace& space) {
+    const auto forked = space.fork_into(place.copies[vm::port::cpu()]);
+    place.copied[vm::port::cpu()] = forked.ok();
+    return text_of(forked);
+}
+
+std::string end_child(Place& place) {
+    place.child.destroy();
+    place.child_ended = true;
+    return "ended";
+}
+
 std::string renew(Place& place) {
     place.other.destroy();
     const auto made = place.other.create();
@@ -190,7 +256,7 @@ std::string renew(Place& place) {
 } // namespace
 
 std::string perform(Place& place, const Operation& operation) {
-    vm::AddressSpace& space = place.space;
+    vm::AddressSpace& space = operation.in_child ? place.child : place.space;
     const VirtRange range = operation.range;
     const auto map = [&](Placement placement) {
         return text_of(space.map({.address = range.start,
@@ -213,6 +279,12 @@ std::string perform(Place& place, const Operation& operation) {
     case Kind::enter: return enter(place, operation);
     case Kind::visit: return visit(place, operation);
     case Kind::renew: return renew(place);
+    case Kind::fork: return fork(place, space);
+    case Kind::move:
+    case Kind::give:
+    case Kind::hand:
+    case Kind::take: return transfer(place, space, operation);
+    case Kind::end: return end_child(place);
     case Kind::search:
         return text_of(space.find_free({operation.pages}, page_size, range, abi::Direction::up));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Operations that CPUs do to one space, all around the border of two page tables:
+// Operations that CPUs do to a space, and to a child that it was forked into, all around the border
+// of two page tables:
 //
 //   page         -4    -3    -2    -1  │   0     1     2     3       ... large
 //               hole  lazy   own   own │  own   own   lazy  hole      one lazy entry of 2 MiB
@@ -29,6 +30,8 @@ inline constexpr int end_page = 4;
 inline constexpr VirtRange left_whole{left_table, right_table};
 inline constexpr VirtRange right_whole{right_table, large_entry};
 inline constexpr VirtRange large_whole{large_entry, beyond};
+/// Where a start has more pages.
+inline constexpr VirtRange more_pages{right_table + 16 * page_size, right_table + 36 * page_size};
 inline constexpr VirtRange large_page{large_entry + 8 * page_size, large_entry + 9 * page_size};
 
 enum class Kind : std::uint8_t {
@@ -47,6 +50,20 @@ enum class Kind : std::uint8_t {
     visit,  ///< reads tables of a space that it does not run
     renew,  ///< ends another space, and makes one
     search, ///< for so many free pages within the range
+    fork,   ///< into a space of the CPU's own
+    move,   ///< to another place
+    give,   ///< moves to another place in the other space
+    hand,   ///< moves to another place in the child
+    take,   ///< moves from the other space to another place
+    end,    ///< ends the child, which nobody runs
+};
+
+/// What there is when operations begin.
+enum class Start : std::uint8_t {
+    full,   ///< the map of the picture
+    sparse, ///< page 0 and the large entry only, and so many idle tables that the next one is
+            ///< folded
+    forked, ///< the map of the picture with more pages in the right table, and a child made from it
 };
 
 struct Operation {
@@ -55,15 +72,18 @@ struct Operation {
     VirtRange range;
     vm::Access access = vm::Access::read_write();
     std::uint64_t pages = 1;
+    VirtAddr to{};         ///< where it goes
+    bool in_child = false; ///< the CPU runs the child, and does it there
 };
 
 /// By name. Throws ModelError if there is none.
 const Operation& operation(std::string_view name);
 const std::vector<Operation>& all_operations();
+/// Those that concern several spaces, or two places of one.
+const std::vector<Operation>& operations_of_two();
 
-/// Builds the map of the picture in an empty space. `sparse`: with page 0 and the large entry only,
-/// and so many idle tables that the next one is folded.
-void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, bool sparse);
+/// Builds the map of a start in an empty space, which all CPUs run.
+void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start start);
 
 /// Addresses that first_fit gave, by CPU.
 using Fits = std::array<VirtAddr, cpu_most>;
@@ -73,13 +93,17 @@ struct Place {
     Explorer& explorer;
     shim::Machine& machine;
     vm::AddressSpace& space;
-    vm::AddressSpace& other; ///< that nobody runs
+    vm::AddressSpace& other;                        ///< that nobody runs
+    vm::AddressSpace& child;                        ///< that `space` was forked into; or not made
+    std::array<vm::AddressSpace, cpu_most>& copies; ///< by fork, of each CPU
     /// Where first_fit of each CPU maps, when operations are done one at a time; 0: where it finds
     /// a hole.
     Fits fits{};
     Fits fitted{}; ///< where it did
     /// Rights of each page that a query told, as digits: of each page what was so at some time.
     std::string told{};
+    std::array<bool, cpu_most> copied{};
+    bool child_ended = false;
 };
 /// Does it on the CPU that runs. What came of it, as text.
 std::string perform(Place& place, const Operation& operation);

@@ -42,19 +42,24 @@ private:
 };
 
 Explorer::Explorer(shim::Machine& machine, vm::AddressSpace& space)
-    : machine_(machine), space_(space), caches_(machine.mmu().caches()) {
+    : runs{&space, &space, &space}, machine_(machine), space_(space),
+      caches_(machine.mmu().caches()) {
     if (current != nullptr) throw shim::ModelError("two explorers at once");
     // Pieces are made in place, which is no access that a watcher is told of.
     for (const PhysRange& zone : machine.options().zones) {
         for (PhysAddr frame = zone.start; frame < zone.end; frame = frame + page_size) {
             if (vm::frame_record(frame).kind != vm::FrameKind::descriptor) continue;
-            auto* const at = static_cast<std::byte*>(vm::direct(frame));
-            slabs_.emplace_back(at, std::vector<std::byte>(at, at + page_size));
+            keep(vm::direct(frame), page_size);
         }
     }
     current = this;
     shim::stepped = this;
     vm::watcher = watch;
+}
+
+void Explorer::keep(void* at, std::size_t bytes) {
+    auto* const first = static_cast<std::byte*>(at);
+    kept_.emplace_back(first, std::vector<std::byte>(first, first + bytes));
 }
 
 Explorer::~Explorer() {
@@ -203,7 +208,7 @@ void Explorer::run() {
         shim::set_cpu(0);
     }
     words_.undo();
-    for (const auto& [at, bytes] : slabs_) std::memcpy(at, bytes.data(), bytes.size());
+    for (const auto& [at, bytes] : kept_) std::memcpy(at, bytes.data(), bytes.size());
 }
 
 void Explorer::fail(const std::string& what) {
@@ -222,7 +227,7 @@ void Explorer::without_trace(const std::function<void()>& change) {
     change();
     mode_ = Mode::off;
     words_.undo();
-    for (const auto& [at, bytes] : slabs_) std::memcpy(at, bytes.data(), bytes.size());
+    for (const auto& [at, bytes] : kept_) std::memcpy(at, bytes.data(), bytes.size());
     machine_.mmu().put_back(caches_);
 }
 

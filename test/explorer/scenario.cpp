@@ -16,7 +16,8 @@ namespace explorer {
 namespace {
 
 constexpr std::string_view separator = " | ";
-constexpr std::string_view sparse_mark = "sparse: ";
+/// What a scenario's name begins with, by its start.
+constexpr std::string_view marks[] = {"", "sparse: ", "forked: "};
 
 /// A scenario's machine and space, and what became of its runs.
 class Trial {
@@ -24,11 +25,18 @@ public:
     explicit Trial(const Scenario& scenario)
         : machine_({.zones = shim::MachineOptions::small_zones(), .cpus = cpu_most}),
           space_(prepared(scenario)), explorer_(machine_, *space_),
-          place_{explorer_, machine_, *space_, *other_} {
-        explorer_.without_trace([&] { totals_ = end_space(); });
+          place_{explorer_, machine_, *space_, *other_, child_, copies_} {
+        explorer_.keep(&child_, sizeof child_);
+        explorer_.keep(&copies_, sizeof copies_);
+        explorer_.keep(&*other_, sizeof *other_);
+        explorer_.keep(&place_.copied, sizeof place_.copied);
+        explorer_.keep(&place_.child_ended, sizeof place_.child_ended);
+        has_child_ = scenario.start == Start::forked;
+        explorer_.without_trace([&] { totals_ = end_spaces(); });
         for (std::string_view name : scenario.operations) {
             const Operation& todo = operation(name);
             fits_ = fits_ || todo.kind == Kind::first_fit;
+            if (todo.in_child) explorer_.runs[explorer_.bodies.size()] = &child_;
             explorer_.bodies.push_back(
                 [this, &todo](unsigned cpu) { results_[cpu] = perform(place_, todo); });
         }
@@ -73,17 +81,45 @@ private:
     using Outcome = std::pair<Fits, std::string>; ///< where first_fit mapped, and all else
 
     shim::Space& prepared(const Scenario& scenario) {
-        build(machine_, *owner_, cpu_most, scenario.sparse);
+        build(machine_, *owner_, cpu_most, scenario.start);
         const vm::MapRequest wanted{
             .address = page_at(0), .pages = {2}, .placement = vm::Placement::fixed};
         if (!other_->map(wanted).ok() ||
             other_->resolve(page_at(0), {.write = true}) != vm::Resolution::resolved)
             throw shim::ModelError("no other space");
+        if (scenario.start == Start::forked) make_child(scenario);
         return owner_;
     }
-    shim::Totals end_space() {
-        machine_.leave(*space_);
-        space_->destroy();
+    /// CPUs that do something there run it, and all have the pages in their caches.
+    void make_child(const Scenario& scenario) {
+        if (!owner_->fork_into(child_).ok()) throw shim::ModelError("no child");
+        for (unsigned cpu = 0; cpu < scenario.operations.size(); ++cpu) {
+            shim::set_cpu(cpu);
+            vm::AddressSpace* runs = &*owner_;
+            if (operation(scenario.operations[cpu]).in_child) {
+                owner_->translations().running.remove(cpu);
+                runs = &child_;
+                runs->translations().running.add(cpu);
+                machine_.mmu().load_root(cpu, runs->user_root().value);
+            }
+            for (int page = -2; page < 2; ++page)
+                static_cast<void>(machine_.read_word(*runs, page_at(page)));
+        }
+        shim::set_cpu(0);
+    }
+    /// All that there are now, but for the other one.
+    std::vector<vm::AddressSpace*> spaces() {
+        std::vector<vm::AddressSpace*> all{&*space_};
+        if (has_child_ && !place_.child_ended) all.push_back(&child_);
+        for (unsigned cpu = 0; cpu < cpu_most; ++cpu)
+            if (place_.copied[cpu]) all.push_back(&copies_[cpu]);
+        return all;
+    }
+    shim::Totals end_spaces() {
+        for (vm::AddressSpace* space : spaces()) {
+            machine_.leave(*space);
+            space->destroy();
+        }
         other_->destroy();
         return shim::Totals::now();
     }
@@ -91,10 +127,12 @@ private:
         std::string text;
         for (unsigned cpu = 0; cpu < explorer_.bodies.size(); ++cpu)
             text += (cpu == 0 ? "" : " | ") + results_[cpu];
-        return text + "\n" + outcome_of(*space_);
+        for (const vm::AddressSpace* space : spaces()) text += "\n" + outcome_of(*space);
+        return text + "\n" + outcome_of(*other_);
     }
     void judge_run() {
-        std::string wrong = machine_.complaints(*space_);
+        std::string wrong;
+        for (const vm::AddressSpace* space : spaces()) wrong += machine_.complaints(*space);
         if (!wrong.empty()) return explorer_.fail(wrong);
         for (std::size_t page = 0; page < place_.told.size(); ++page)
             if (!true_once_[page].contains(place_.told[page]))
@@ -103,10 +141,10 @@ private:
         for (const std::string& result : results_)
             state = state * 31 + std::hash<std::string>{}(result);
         if (!states_.insert(state).second) return;
-        wrong = shim::faults_of(machine_, *space_);
+        for (const vm::AddressSpace* space : spaces()) wrong += shim::faults_of(machine_, *space);
         if (!wrong.empty()) return explorer_.fail(wrong);
         outcomes_.try_emplace({place_.fitted, outcome()}, explorer_.schedule());
-        const shim::Totals totals = end_space();
+        const shim::Totals totals = end_spaces();
         if (totals != totals_)
             explorer_.fail("lost: " + totals.text() + ", where there were " + totals_.text());
     }
@@ -114,6 +152,9 @@ private:
     shim::Machine machine_;
     shim::Space owner_{machine_};
     shim::Space other_{machine_};
+    vm::AddressSpace child_;
+    std::array<vm::AddressSpace, cpu_most> copies_;
+    bool has_child_ = false;
     shim::Space& space_;
     Explorer explorer_;
     Place place_;
@@ -206,7 +247,7 @@ void conclude(Trial& trial, Verdict& verdict) {
 } // namespace
 
 std::string Scenario::name() const {
-    std::string text(sparse ? sparse_mark : "");
+    std::string text(marks[static_cast<unsigned>(start)]);
     for (std::size_t at = 0; at < operations.size(); ++at) {
         if (at != 0) text += separator;
         text += operations[at];
@@ -216,8 +257,12 @@ std::string Scenario::name() const {
 
 Scenario Scenario::named(std::string_view name) {
     Scenario scenario;
-    scenario.sparse = name.starts_with(sparse_mark);
-    if (scenario.sparse) name.remove_prefix(sparse_mark.size());
+    for (const Start start : {Start::sparse, Start::forked}) {
+        const std::string_view mark = marks[static_cast<unsigned>(start)];
+        if (!name.starts_with(mark)) continue;
+        scenario.start = start;
+        name.remove_prefix(mark.size());
+    }
     for (;;) {
         const std::size_t end = name.find(separator);
         scenario.operations.push_back(operation(name.substr(0, end)).name);

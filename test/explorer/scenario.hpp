@@ -11,7 +11,7 @@ namespace explorer {
 struct Scenario {
     std::vector<std::string_view> operations; ///< names, one a CPU
     unsigned preemptions = 2;
-    bool sparse = false;
+    Start start = Start::full;
     std::string name() const;
     /// Of such a name. Throws ModelError.
     static Scenario named(std::string_view name);

@@ -215,9 +215,9 @@ Explorer::Done Explorer::user(const Instruction& instruction) {
         }
         if (!std::holds_alternative<shim::PageFault>(outcome)) return {vm::Resolution::hole, 0};
         const std::uint32_t code = std::get<shim::PageFault>(outcome).code;
-        const vm::Resolution resolution =
-            space_.resolve(instruction.address, {.write = (code & shim::fault_code::write) != 0,
-                                                 .execute = (code & shim::fault_code::fetch) != 0});
+        const vm::Resolution resolution = runs[running_]->resolve(
+            instruction.address, {.write = (code & shim::fault_code::write) != 0,
+                                  .execute = (code & shim::fault_code::fetch) != 0});
         if (resolution != vm::Resolution::resolved) return {resolution, 0};
     }
     end("an instruction faults for ever");
