@@ -35,11 +35,24 @@ def check(name):
         yield f"{name}: must end in exactly one newline"
 
 
+def first_include(name):
+    """A complaint, if the header of a source file's name is not what it includes first: no other
+    test shows that the header needs nothing before it."""
+    header = name.removesuffix(".cpp") + ".hpp"
+    if not os.path.exists(header):
+        return
+    with open(name, encoding="utf-8") as file:
+        first = re.search(r'^#include ["<](.*)[">]', file.read(), re.MULTILINE)
+    if first is None or not header.endswith(first[1]):
+        yield f"{name}: must include {os.path.basename(header)} first"
+
+
 def main():
     files = tracked()
     sources = [name for name in files if name.endswith((".cpp", ".hpp"))]
     others = [name for name in files if name.endswith((".S", ".py", ".sh", ".ld"))]
     complaints = [line for name in sources + others + ["Makefile"] for line in check(name)]
+    complaints += [line for name in sources for line in first_include(name) if name.endswith(".cpp")]
     for name in sources:
         with open(name, encoding="utf-8") as file:
             length = sum(1 for _ in file)

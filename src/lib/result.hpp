@@ -4,7 +4,7 @@
 
 #include "abi/error.hpp"
 
-#include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -22,9 +22,9 @@ public:
     constexpr Result(Result&& other) noexcept
         requires std::is_trivially_move_constructible_v<T>
     = default;
-    constexpr Result(Result&& other) noexcept : ok_(other.ok_) {
+    Result(Result&& other) noexcept : ok_(other.ok_) {
         if (ok_) {
-            std::construct_at(&value_, std::move(other.value_));
+            new (&value_) T(std::move(other.value_));
         } else {
             error_ = other.error_;
         }

@@ -2,6 +2,8 @@
 // Placing, stealing, and the set of idle CPUs.
 #include "proc/processor.hpp"
 
+#include <memory>
+
 namespace proc {
 
 constinit Processor processors[vm::port::cpu_limit];

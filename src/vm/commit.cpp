@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Commit charge: purses, the pool behind them, and the limit.
+#include "vm/commit.hpp"
+
 #include "vm/commit_pool.hpp"
 
 #include "vm/table.hpp"

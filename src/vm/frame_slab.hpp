@@ -6,7 +6,7 @@
 #include "vm/lock.hpp"
 
 #include <cstdint>
-#include <memory>
+#include <new>
 
 namespace vm {
 
@@ -21,7 +21,7 @@ public:
         if (Free* piece = pool->first; piece != nullptr) {
             pool->unlink(piece);
             ++frame_record(home(piece)).index;
-            return std::construct_at(reinterpret_cast<T*>(piece));
+            return new (piece) T();
         }
         // Under the lock, so that no frame is taken while a piece is free: there are never more
         // frames than the most pieces that were in use at once need.
@@ -30,7 +30,7 @@ public:
         for (unsigned at = 1; at < per_frame; ++at)
             pool->push(reinterpret_cast<Free*>(fresh + at * sizeof(T)));
         frame_record(frame).index = 1;
-        return std::construct_at(reinterpret_cast<T*>(fresh));
+        return new (fresh) T();
     }
     void give(T* piece) {
         auto* const free = reinterpret_cast<Free*>(piece);

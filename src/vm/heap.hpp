@@ -7,7 +7,7 @@
 #include "lib/result.hpp"
 
 #include <cstddef>
-#include <memory>
+#include <new>
 #include <utility>
 
 namespace vm {
@@ -22,11 +22,11 @@ void heap_free(void* memory, std::size_t bytes);
 template <typename T, typename... Arguments>
 Result<T*> heap_new(Arguments&&... arguments) {
     void* memory = TRY(heap_allocate(sizeof(T)));
-    return std::construct_at(static_cast<T*>(memory), std::forward<Arguments>(arguments)...);
+    return new (memory) T(std::forward<Arguments>(arguments)...);
 }
 template <typename T>
 void heap_delete(T* object) {
-    std::destroy_at(object);
+    object->~T();
     heap_free(object, sizeof(T));
 }
 

@@ -5,6 +5,7 @@
 #include "vm/heap.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace vm {
 

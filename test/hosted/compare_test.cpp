@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The structures that are compared (test/compare), each under the same random operations against a
-// plain array of pages: what is measured must be right first.
-//
-// TABULA_SEEDS sets the number of seeds, TABULA_SEED the first one.
+// plain array of pages: what is measured must be right first. Seeds: shim/seeds.hpp.
 #include "compare/all.hpp"
 #include "compare/tabula.hpp"
 #include "shim/check.hpp"
+#include "shim/seeds.hpp"
 
 #include <doctest/doctest.h>
 
@@ -26,11 +25,6 @@ constexpr std::uint64_t parts[] = {(1ULL << 30) + (2ULL << 20) - part_pages / 2 
                                    (1ULL << 39) - part_pages / 2 * page_size};
 constexpr std::size_t cells = part_pages * std::size(parts);
 constexpr unsigned steps = 150;
-
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-    const char* text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
-}
 
 VirtAddr address(std::size_t cell) {
     return VirtAddr{parts[cell / part_pages] + cell % part_pages * page_size};
@@ -301,10 +295,8 @@ private:
 } // namespace
 
 TEST_CASE("the structures that are compared all do what a plain array says") {
-    const std::uint64_t first = from_environment("TABULA_SEED", 1);
-    const std::uint64_t count = from_environment("TABULA_SEEDS", 1000) / 25 + 1;
     for (const std::string_view name : names) {
-        for (std::uint64_t seed = first; seed < first + count; ++seed) {
+        shim::for_seeds(40, [&](std::uint64_t seed) {
             shim::Machine machine({.zones = {{PhysAddr{0x100000}, PhysAddr{0xa00000}}},
                                    .commit_limit = PageCount{1ULL << 40}});
             Trial trial(name, seed);
@@ -314,6 +306,6 @@ TEST_CASE("the structures that are compared all do what a plain array says") {
                 FAIL(std::string(name), ", seed ", seed, ": ", std::string(error.what()));
             }
             CHECK(trial.frames_left() == 0);
-        }
+        });
     }
 }

@@ -2,10 +2,11 @@
 // Random operations on an address space against a plain array of pages: after each one, runs,
 // contents, counts, charge and everything cached must be what the array says.
 //
-// TABULA_SEEDS sets the number of seeds, TABULA_SEED the first one; with the latter, or with
-// TABULA_LONG, the whole structure is checked after each operation, not after every third.
+// With one seed, or in a long run (shim/seeds.hpp), the whole structure is checked after each
+// operation, not after every third.
 #include "shim/check.hpp"
 #include "shim/map_model.hpp"
+#include "shim/seeds.hpp"
 #include "vm/charge.hpp"
 #include "vm/space.hpp"
 #include "vm/validate.hpp"
@@ -34,18 +35,12 @@ struct Difference : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-    const char* text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
-}
-
 std::string words(Access access) {
     return {access.readable() ? 'r' : '-', access.writable() ? 'w' : '-',
             access.executable() ? 'x' : '-'};
 }
 
-const bool thorough =
-    std::getenv("TABULA_SEED") != nullptr || std::getenv("TABULA_LONG") != nullptr;
+const bool thorough = shim::runs_one_seed() || shim::runs_long();
 
 /// What a page written with a seed holds at a word; all other words are zero.
 constexpr unsigned written_words[] = {0, 200, 511};
@@ -584,38 +579,36 @@ private:
     std::string log_;
 };
 
-void try_seeds(std::uint64_t count, const Trial::Options& options) {
-    const std::uint64_t first = from_environment("TABULA_SEED", 1);
-    for (std::uint64_t seed = first; seed < first + count; ++seed) {
+void try_seeds(std::uint64_t thousandth, const Trial::Options& options) {
+    std::uint64_t tried = 0;
+    shim::for_seeds(thousandth, [&](std::uint64_t seed) {
         Trial trial(seed, options);
         try {
             trial.run();
         } catch (const std::exception& error) {
             FAIL("seed ", seed, ": ", std::string(error.what()), "\noperations:\n", trial.log());
         }
-    }
-    CHECK(count != 0);
+        ++tried;
+    });
+    CHECK(tried != 0);
 }
 
 } // namespace
 
-TEST_CASE("random operations do what a plain array of pages says") {
-    try_seeds(from_environment("TABULA_SEEDS", 1000), {});
-}
+TEST_CASE("random operations do what a plain array of pages says") { try_seeds(1000, {}); }
 
 TEST_CASE("random operations do the same where user mode has a root of its own") {
-    try_seeds(from_environment("TABULA_SEEDS", 1000) / 10 + 1, {.mirrored_roots = true});
+    try_seeds(100, {.mirrored_roots = true});
 }
 
 TEST_CASE("random operations do the same where the processor has no no-execute pages") {
-    try_seeds(from_environment("TABULA_SEEDS", 1000) / 10 + 1, {.no_execute = false});
+    try_seeds(100, {.no_execute = false});
 }
 
 TEST_CASE("spaces that came from one by fork each do what an array of their own says") {
-    try_seeds(from_environment("TABULA_SEEDS", 1000) / 4 + 1, {.forks = true});
+    try_seeds(250, {.forks = true});
 }
 
 TEST_CASE("forked spaces do the same where user mode has roots of its own") {
-    try_seeds(from_environment("TABULA_SEEDS", 1000) / 20 + 1,
-              {.mirrored_roots = true, .forks = true});
+    try_seeds(50, {.mirrored_roots = true, .forks = true});
 }

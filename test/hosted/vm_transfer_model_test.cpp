@@ -3,6 +3,7 @@
 // pages, which say which memory each page is.
 #include "shim/check.hpp"
 #include "shim/objects.hpp"
+#include "shim/seeds.hpp"
 
 #include <doctest/doctest.h>
 
@@ -305,19 +306,14 @@ private:
 } // namespace
 
 TEST_CASE("spaces that give memory to one another are what plain arrays say") {
-    const char* const one = std::getenv("TABULA_SEED");
-    const unsigned first = one != nullptr ? static_cast<unsigned>(std::atoi(one)) : 1;
-    const unsigned last = one != nullptr                          ? first
-                          : std::getenv("TABULA_LONG") != nullptr ? 1000
-                                                                  : 12;
-    for (unsigned seed = first; seed <= last; ++seed) {
+    shim::for_seeds(30, [](std::uint64_t seed) {
         CAPTURE(seed);
-        World world(seed);
+        World world(static_cast<unsigned>(seed));
         for (unsigned step = 0; step < 60; ++step) {
             CAPTURE(step);
             world.step();
             world.check(false);
         }
         world.end();
-    }
+    });
 }

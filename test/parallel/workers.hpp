@@ -4,10 +4,10 @@
 
 #include "shim/check.hpp"
 #include "shim/parallel.hpp"
+#include "shim/seeds.hpp"
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <random>
 #include <string>
 
@@ -23,9 +23,7 @@ struct FourCpus : shim::Machine {
 };
 
 /// Rounds of a test: so many, and twenty times as many in `make test-long`.
-inline unsigned rounds(unsigned number) {
-    return std::getenv("TABULA_LONG") != nullptr ? number * 20 : number;
-}
+inline unsigned rounds(unsigned number) { return shim::runs_long() ? number * 20 : number; }
 
 /// Random numbers: another sequence on each CPU.
 class Random {

@@ -6,6 +6,7 @@
 #include "user/lib/program.hpp"
 
 #include <array>
+#include <memory>
 
 extern "C" {
 /// What functions with arrays compare before they return; set before the first of them runs.

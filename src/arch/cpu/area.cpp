@@ -10,6 +10,7 @@
 #include "vm/space.hpp"
 
 #include <atomic>
+#include <memory>
 
 namespace arch {
 

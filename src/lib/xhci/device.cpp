@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A device's way from an enabled port to a keyboard: one step after the other.
+#include "lib/xhci/device.hpp"
+
 #include "lib/xhci/controller.hpp"
 
 #include <algorithm>
