@@ -66,7 +66,8 @@ void answer(Request& request) {
     });
     request.unanswered.fetch_sub(1, std::memory_order_acquire);
     while (request.unanswered.load(std::memory_order_acquire) != 0) vm::port::spin_wait();
-    this_cpu().user_return_work = 1; // trap_user_return_work lets the others go first
+    // Then trap_user_return_work lets the others go first.
+    if (this_cpu().thread != nullptr) this_cpu().user_return_work = 1;
 }
 
 } // namespace
