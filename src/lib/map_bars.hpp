@@ -29,13 +29,16 @@ enum class MapColour : std::uint8_t {
     count
 };
 
+/// Red, green and blue, a byte each.
 struct MapColourLook {
     const char* name;
-    std::uint32_t rgb;
+    std::uint32_t on_paper;
+    std::uint32_t on_screen; ///< which is dark
 };
 inline constexpr MapColourLook map_colour_looks[] = {
-    {"hole", 0xf2f2f2},   {"present", 0xc0392b}, {"lazy", 0xf5b041},     {"reserved", 0xd5d8dc},
-    {"shared", 0x8e44ad}, {"file", 0x2e86c1},    {"callback", 0x1c2833}, {"parked", 0x7e5109},
+    {"hole", 0xf2f2f2, 0x262626},     {"present", 0xc0392b, 0xe74c3c}, {"lazy", 0xf5b041, 0xf5b041},
+    {"reserved", 0xd5d8dc, 0x6c7074}, {"shared", 0x8e44ad, 0xa55cd0},  {"file", 0x2e86c1, 0x3a9ad9},
+    {"callback", 0x1c2833, 0xf4f6f7}, {"parked", 0x7e5109, 0x8d6e3f},
 };
 static_assert(std::size(map_colour_looks) == static_cast<unsigned>(MapColour::count));
 
@@ -67,20 +70,21 @@ public:
     /// `level`: whose entries the cells are, as the SDM counts: 2 for 2 MiB.
     explicit MapBars(unsigned level) : shift_(page_bits + 9 * (level - 1)) {}
 
-    /// Calls emit(MapBar) for each bar that is whole by now. A bar of one colour is left out: the
+    /// Takes a run, which is not empty; one that ends at 0 ends with the last address. Calls
+    /// emit(MapBar) for each bar that is whole by now. A bar of one colour is left out: the
     /// level above shows it as well.
     template <typename Emit>
     void add(const abi::Run& run, Emit emit) {
         const MapColour colour = colour_of(run);
-        for (std::uint64_t at = run.start; at < run.end;) {
+        std::uint64_t at = run.start;
+        do {
             const std::uint64_t base = at >> bar_shift() << bar_shift();
             if (base != bar_.base) finish(emit);
             bar_.base = base;
-            const std::uint64_t end = base + (std::uint64_t{1} << bar_shift());
-            const std::uint64_t stop = run.end < end || end == 0 ? run.end : end;
+            const std::uint64_t stop = sooner(run.end, base + (std::uint64_t{1} << bar_shift()));
             fill(at, stop, colour);
             at = stop;
-        }
+        } while (at != run.end);
     }
     template <typename Emit>
     void finish(Emit emit) {
@@ -95,17 +99,21 @@ public:
 private:
     unsigned bar_shift() const { return shift_ + 9; }
     std::uint64_t cell_bytes() const { return std::uint64_t{1} << shift_; }
+    /// Of two ends, of which 0 is that of all addresses.
+    static constexpr std::uint64_t sooner(std::uint64_t a, std::uint64_t b) {
+        return a - 1 < b - 1 ? a : b;
+    }
     /// A range within the bar.
     void fill(std::uint64_t start, std::uint64_t end, MapColour colour) {
-        while (start < end) {
+        do {
             const auto cell = static_cast<unsigned>((start - bar_.base) >> shift_);
             if (cell != cell_) take_cell();
             cell_ = cell;
-            const std::uint64_t cell_end = bar_.base + (std::uint64_t{cell} + 1) * cell_bytes();
-            const std::uint64_t stop = end < cell_end ? end : cell_end;
+            const std::uint64_t stop =
+                sooner(end, bar_.base + (std::uint64_t{cell} + 1) * cell_bytes());
             bytes_[static_cast<unsigned>(colour)] += stop - start;
             start = stop;
-        }
+        } while (start != end);
     }
     /// The cell that runs were added to gets the colour that most of what is mapped in it has: a
     /// hole only if nothing is.

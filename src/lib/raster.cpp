@@ -63,15 +63,20 @@ std::uint32_t Raster::pixel(Colour colour) const {
 
 void Raster::draw(CellPosition position, const Cell& cell) {
     if (position.column >= columns() || position.row >= rows()) return;
-    const Glyph glyph = font_->glyph(cell.code_point);
+    // Halves of a cell are drawn: few console fonts have them, and they must fill it.
+    constexpr char32_t upper_half = U'\u2580';
+    constexpr char32_t lower_half = U'\u2584';
+    const bool halved = cell.code_point == upper_half || cell.code_point == lower_half;
+    const Glyph glyph = font_->glyph(halved ? U' ' : cell.code_point);
     const std::uint32_t ink = pixel(cell.foreground);
     const std::uint32_t paper = pixel(cell.background);
     const unsigned underline = cell.underline ? glyph.height - 1 : glyph.height;
     std::array<std::byte, PsfFont::max_side * 4> buffer;
     const auto line = std::span(buffer).first(std::size_t{glyph.width} * pixel_bytes_);
     for (unsigned y = 0; y < glyph.height; ++y) {
+        const bool half = halved && (y < glyph.height / 2) == (cell.code_point == upper_half);
         for (unsigned x = 0; x < glyph.width; ++x) {
-            const bool set = y == underline || glyph.pixel(x, y);
+            const bool set = y == underline || half || (!halved && glyph.pixel(x, y));
             store(line, std::size_t{x} * pixel_bytes_, pixel_bytes_, set ? ink : paper);
         }
         put_line(position.column * glyph.width, position.row * glyph.height + y, line);

@@ -12,7 +12,8 @@ def user_cases(case):
         yield case(f"selftest, cpu {cpu}", cpu=cpu, memory="256M", words="run=selftest",
                    expect=SELFTEST, seconds=300)
 
-    yield case("commands: maps", words="run=maps; maps kernel; maps 1; maps 2; maps 999",
+    yield case("commands: maps", words="run=maps; maps kernel; maps 1; maps 2; maps 999; "
+                                       "maps --picture; maps --picture kernel; maps --picture 999",
                status=35,
                expect=(rf"(?m)^{ADDRESS}-{ADDRESS} r-x present (\d+)/\1 4K anonymous$",
                        rf"(?m)^{ADDRESS}-{ADDRESS} r-x shared \d+/\d+ 4K bin/maps\+1000$",
@@ -24,6 +25,11 @@ def user_cases(case):
                        rf"(?m)^ffff{ADDRESS}-ffff{ADDRESS} rw- shared \d+/\d+ 4K window\+fee00000$",
                        r"(?s)(\ntotal \d+ runs, \d+/\d+ pages\n.*){4}",
                        r"(?m)^maps: 999: no such process$",
+                       # Each table is a block of four lines; what the colours mean comes last.
+                       "(?m)^level 4: a cell is 512 GiB\n0{12} \u2580{64}(\n {13}\u2580{64}){3}\nlevel 3: ",
+                       r"(?s)\nlevel 1: a cell is 4 KiB\n.*\n +hole +present +lazy .* parked\n",
+                       rf"(?m)^ffff{ADDRESS} \u2580{{64}}$",
+                       r"(?s)maps: 999: no such process.*level 4.*maps: 999: no such process",
                        r"(?m)^run: exit 1$"))
     yield case("commands: free", words="run=free",
                expect=tuple(rf"(?m)^{name} \d+$" for name in

@@ -123,6 +123,19 @@ TEST_CASE("underline, clear, and cells outside") {
     for (unsigned x = 0; x < 8; ++x) CHECK(display.pixel(x, 3) == 0xFF8008);
 }
 
+TEST_CASE("half blocks fill their half of a cell, whatever the font has") {
+    Display display(32, 16, 4, 0);
+    REQUIRE(display.attach().ok());
+    display.raster.draw({0, 0}, {U'\u2580', ink, paper, false});
+    display.raster.draw({1, 0}, {U'\u2584', ink, paper, false});
+    for (unsigned y = 0; y < 4; ++y) {
+        for (unsigned x = 0; x < 8; ++x) {
+            CHECK(display.pixel(x, y) == (y < 2 ? 0xFF8008 : 0x0010FF));
+            CHECK(display.pixel(8 + x, y) == (y < 2 ? 0x0010FF : 0xFF8008));
+        }
+    }
+}
+
 TEST_CASE("other channel orders and sizes") {
     Display display(32, 8, 4, 0);
     display.layout.red = {0, 10}, display.layout.green = {10, 10}, display.layout.blue = {20, 10};

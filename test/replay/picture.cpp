@@ -46,7 +46,7 @@ void text(std::ostream& out, unsigned x, unsigned y, const std::string& what) {
 void rectangle(std::ostream& out, unsigned x, unsigned y, unsigned wide, MapColour colour) {
     char rgb[8];
     std::snprintf(rgb, sizeof rgb, "#%06x",
-                  lib::map_colour_looks[static_cast<unsigned>(colour)].rgb);
+                  lib::map_colour_looks[static_cast<unsigned>(colour)].on_paper);
     out << "<rect x=\"" << x << "\" y=\"" << y << "\" width=\"" << wide << "\" height=\""
         << bar_height << "\" fill=\"" << rgb << "\"/>\n";
 }

@@ -2,6 +2,8 @@
 // maps: shows a memory map, a line for each run of pages in equal state:
 //
 //   START-END RIGHTS STATE PRESENT/PAGES SIZE-CLASS WHAT
+//
+// or, as a picture, for each table a block of cells.
 #include "lib/format.hpp"
 #include "user/lib/calls.hpp"
 #include "user/lib/commands.hpp"
@@ -9,6 +11,7 @@
 #include "user/lib/files.hpp"
 #include "user/lib/numbers.hpp"
 #include "user/lib/print.hpp"
+#include "user/maps/picture.hpp"
 
 #include <array>
 
@@ -93,20 +96,22 @@ void print_run(const abi::Run& run, Totals& totals) {
                 size_class(run.levels), what.view());
 }
 
-/// The runs of a process (no_handle: the own one).
-Result<void> print_process(abi::Handle process, Totals& totals) {
+/// Visits the runs of a process (no_handle: the own one).
+template <typename Visit>
+Result<void> for_process(abi::Handle process, Visit& visit) {
     std::array<abi::Run, 32> runs;
     std::uint64_t from = 0;
     for (;;) {
         const auto found = TRY(user::query(process, from, runs));
-        for (const abi::Run& run : found) print_run(run, totals);
+        for (const abi::Run& run : found) visit(run);
         if (found.size() < runs.size()) return {};
         from = found.back().end;
     }
 }
 
-/// Runs that init tells one by one.
-Result<void> print_told(Result<abi::Run> (*next_run)(std::uint64_t), Totals& totals) {
+/// The same with runs that init tells one by one.
+template <typename Visit>
+Result<void> for_told(Result<abi::Run> (*next_run)(std::uint64_t), Visit& visit) {
     std::uint64_t from = 0;
     for (;;) {
         const auto run = next_run(from);
@@ -114,35 +119,52 @@ Result<void> print_told(Result<abi::Run> (*next_run)(std::uint64_t), Totals& tot
             if (run.error() == Error::not_found) return {};
             return run.error();
         }
-        print_run(*run, totals);
+        visit(*run);
         from = run->end;
         if (from == 0) return {}; // the last byte of all addresses belonged to it
     }
 }
 
-Result<void> print_map(std::string_view whose, Totals& totals) {
-    if (whose.empty()) return print_process(abi::no_handle, totals);
-    if (whose == "kernel") return print_told(user::directory::kernel_run, totals);
+/// The same of whom the command line names.
+template <typename Visit>
+Result<void> for_runs(std::string_view whose, Visit visit) {
+    if (whose.empty()) return for_process(abi::no_handle, visit);
+    if (whose == "kernel") return for_told(user::directory::kernel_run, visit);
     const auto id = TRY(user::parse_number(whose));
     const auto process = user::directory::find(id);
-    if (process) return print_process(process->get(), totals);
+    if (process) return for_process(process->get(), visit);
     // Init has no handle to itself to give away, but tells about its map.
     if (process.error() != Error::not_permitted) return process.error();
-    return print_told(user::directory::init_run, totals);
+    return for_told(user::directory::init_run, visit);
+}
+
+Result<void> print_map(std::string_view whose) {
+    Totals totals;
+    TRY(for_runs(whose, [&](const abi::Run& run) { print_run(run, totals); }));
+    user::print("total {} runs, {}/{} pages\n", totals.runs, totals.present, totals.pages);
+    return {};
+}
+
+Result<void> draw_map(std::string_view whose) {
+    for (unsigned number = maps::top_level; number != 0; --number) {
+        maps::Level level(number);
+        TRY(for_runs(whose, [&](const abi::Run& run) { level.add(run); }));
+        level.finish();
+    }
+    maps::draw_legend();
+    return {};
 }
 
 } // namespace
 
 int user::main(Arguments arguments) {
-    if (const auto status = check_usage(arguments, 0, 1)) return *status;
-    const std::string_view whose = arguments.size() > 1 ? arguments[1] : std::string_view{};
-    Totals totals;
-    const auto printed = print_map(whose, totals);
-    if (!printed) {
-        const bool unknown = printed.error() == Error::not_found;
-        print("maps: {}: {}\n", whose, unknown ? "no such process" : describe(printed.error()));
-        return status_failure;
-    }
-    print("total {} runs, {}/{} pages\n", totals.runs, totals.present, totals.pages);
-    return status_success;
+    const bool draws = arguments.size() > 1 && arguments[1] == std::string_view("--picture");
+    if (const auto status = check_usage(arguments, 0, draws ? 2 : 1)) return *status;
+    const std::size_t at = draws ? 2 : 1;
+    const std::string_view whose = arguments.size() > at ? arguments[at] : std::string_view{};
+    const auto shown = draws ? draw_map(whose) : print_map(whose);
+    if (shown) return status_success;
+    const bool unknown = shown.error() == Error::not_found;
+    print("maps: {}: {}\n", whose, unknown ? "no such process" : describe(shown.error()));
+    return status_failure;
 }
