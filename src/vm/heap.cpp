@@ -20,10 +20,10 @@ constexpr std::array<std::size_t, 14> classes{16,  32,  64,  128, 192,  256,  32
 constexpr std::uint64_t chunk_bytes = 4 * page_size;
 
 struct Piece {
-    Piece* next;
+    Plain<Piece*> next;
 };
 struct Heap {
-    std::array<Piece*, classes.size()> free{};
+    std::array<Plain<Piece*>, classes.size()> free{};
 };
 constinit Guarded<Heap, Rank::heap> heap;
 
@@ -50,7 +50,7 @@ Result<VirtRange> grow(std::uint64_t bytes) {
 
 } // namespace
 
-void reset_heap() { heap.lock()->free.fill(nullptr); }
+void reset_heap() { std::ranges::fill(heap.lock()->free, nullptr); }
 
 Result<void*> heap_allocate(std::size_t bytes) {
     if (bytes > kernel_space().range().bytes()) return Error::no_memory;

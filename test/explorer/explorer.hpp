@@ -9,7 +9,9 @@
 //                preempted
 //   boundary     between two user instructions: here a CPU answers flushes
 //
-// A CPU that waits (vm::port::spin_wait) goes on when the word that it read last has changed.
+// A CPU that waits (vm::port::spin_wait) goes on when the word that it read last has changed; if it
+// wrote last, for instance gave a lock up under which it saw that it must wait, when another CPU
+// has written something, or all others have ended.
 #pragma once
 
 #include "explorer/schedule.hpp"
@@ -135,19 +137,21 @@ private:
         saving,  ///< they are kept for `undo`
         stepping ///< they are steps
     };
-    enum class Waiting : std::uint8_t { nothing, word, answers };
+    enum class Waiting : std::uint8_t { nothing, word, others, answers };
     struct Cpu {
         std::unique_ptr<shim::Fiber> fiber;
         bool finished = false;
         bool answers = false; ///< is where it answers flushes
         Waiting waiting = Waiting::nothing;
-        MemoryAccess last{};    ///< step
-        std::uint64_t seen = 0; ///< value of the word that it waits for
+        MemoryAccess last{};      ///< step
+        bool last_writes = false; ///< and reads nothing
+        std::uint64_t seen = 0;   ///< value of the word that it waits for, or others' writes
         unsigned unanswered = 0;
         bool unlocked = false; ///< with a flush that is late: a step was taken without table locks
         std::uint32_t steps = 0;
-        bool asleep = false; ///< see search.cpp
-        MemoryAccess next{}; ///< asleep: the step that it is about to take
+        std::uint32_t writes = 0; ///< of these, to memory
+        bool asleep = false;      ///< see search.cpp
+        MemoryAccess next{};      ///< asleep: the step that it is about to take
         std::vector<std::pair<unsigned, shim::Mmu::Flush>> asked{};
     };
     /// A choice of who runs, on the way of the schedule that is run.
@@ -191,6 +195,8 @@ private:
     [[noreturn]] void abandon();
     void go_on(unsigned cpu);
     bool enabled(const Cpu& cpu) const;
+    /// Writes to memory of all CPUs but one.
+    std::uint64_t writes_of_others(const Cpu& cpu) const;
     unsigned all_enabled() const;
     void in_fibers(const std::function<void()>& body);
 

@@ -91,6 +91,12 @@ const std::vector<std::string_view> shared{"write 0",
                                            "child: map 3",
                                            "child: fork"};
 
+/// What can be done with an object's pages.
+const std::vector<std::string_view> on_objects{
+    "evict 0",  "evict 1",         "shrink",       "collect",        "supply 0",    "read -2",
+    "write -2", "unmap -2",        "read 0",       "write 0",        "unmap 0",     "unmap -1..1",
+    "park 0",   "protect -1..2 r", "discard 0..2", "map over -1..1", "move 0 to 3", "fork"};
+
 /// Nobody may run a space that is ended.
 bool ends_its_own(const std::vector<std::string_view>& names) {
     const auto is = [&](auto matches) { return std::ranges::any_of(names, matches); };
@@ -162,6 +168,13 @@ TEST_CASE("explorer: three operations at once") {
             expect_right({.operations = names, .preemptions = 1, .start = start});
         });
     }
+}
+
+TEST_CASE("explorer: pairs of operations on an object") {
+    if (slow) return;
+    combine(on_objects, 2, [&](const auto& names) {
+        expect_right({.operations = names, .preemptions = 2, .start = Start::objects});
+    });
 }
 
 TEST_CASE("explorer: three operations in spaces that share tables") {

@@ -33,11 +33,13 @@ const std::vector<Mutation>& all_mutations() {
         add("no second look at a fold", "who folds does not look again once it has the locks",
             {"sparse: map 3 | unmap 0"}, no_look_at_idle);
         add("no top lock", "an operation does not lock the table that covers its range",
-            {"map 3 | map 3", "map 3 | unmap 0", "fork | unmap 0", "move 0 to 3 | map 3"},
+            {"map 3 | map 3", "map 3 | unmap 0", "fork | unmap 0", "move 0 to 3 | map 3",
+             "objects: unmap 0 | evict 0"},
             [] { return no_lock(Locks::top); });
         add("no child lock", "an operation does not lock the tables below",
             {"map over 0 | unmap -1..1", "map over 0 | protect -1..2 r", "fork | write 0",
-             "give -1..1 | unmap 0", "move -1..1 left | write 0", "forked: fork | unmap 0"},
+             "give -1..1 | unmap 0", "move -1..1 left | write 0", "forked: fork | unmap 0",
+             "objects: unmap -1..1 | evict 0"},
             [] { return no_lock(Locks::below); });
         add("no lock of a new table", "a table that is linked is not locked",
             {"unmap in large | write in large", "forked: unmap 0 | unmap 0",
@@ -53,10 +55,12 @@ const std::vector<Mutation>& all_mutations() {
             {"unmap 0 | enter, read 0", "unmap right | visit 0"}, not_running);
         add("no flush", "a present entry loses rights, and no processor is told",
             {"map 3 | unmap 0", "fork | map 3", "give -1..1 | map 3",
-             "forked: write 0 | map over -1..1", "forked: child: unmap 0 | child: map 3"},
+             "forked: write 0 | map over -1..1", "forked: child: unmap 0 | child: map 3",
+             "objects: evict 0 | map 3"},
             [] { return flag(&Saboteur::flushes, false); });
         add("flush without waiting", "other processors are told, and nobody waits for them",
-            {"map 3 | unmap 0", "forked: write 0 | hand 0 | child: read 3"},
+            {"map 3 | unmap 0", "forked: write 0 | hand 0 | child: read 3",
+             "objects: read 0 | evict 0", "objects: read -2 | evict 0"},
             [] { return flag(&Saboteur::flush_waits, false); });
         add("flush after unlock", "the locks are given up, and then processors are told",
             {"unmap 0 | discard 0..2", "unmap 0 | park 0",

@@ -102,15 +102,30 @@ const std::vector<Operation>& operations_of_two() {
     return all;
 }
 
+const std::vector<Operation>& operations_on_objects() {
+    static const std::vector<Operation> all{
+        {.name = "evict 0", .kind = Kind::evict, .range = {}, .pages = 0},
+        {.name = "evict 1", .kind = Kind::evict, .range = {}, .pages = 1},
+        {.name = "shrink", .kind = Kind::shrink, .range = {}},
+        {.name = "collect", .kind = Kind::collect, .range = {}},
+        {.name = "supply 0", .kind = Kind::supply, .range = {}, .pages = 0},
+        {.name = "read -2", .kind = Kind::read, .range = pages_at(-2, -1)},
+        {.name = "write -2", .kind = Kind::write, .range = pages_at(-2, -1)},
+        {.name = "unmap -2", .kind = Kind::unmap, .range = pages_at(-2, -1)},
+    };
+    return all;
+}
+
 const Operation& operation(std::string_view name) {
-    for (const auto* list : {&all_operations(), &operations_of_two()}) {
+    for (const auto* list : {&all_operations(), &operations_of_two(), &operations_on_objects()}) {
         const auto found = std::ranges::find(*list, name, &Operation::name);
         if (found != list->end()) return *found;
     }
     throw shim::ModelError("no operation " + std::string(name));
 }
 
-void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start start) {
+void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start start,
+           vm::MemoryObject* object) {
     const bool sparse = start == Start::sparse;
     const auto map = [&](VirtRange range) {
         must(
@@ -142,6 +157,18 @@ void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start
     if (sparse) {
         map(pages_at(0, 1));
         must(machine.write_word(space, page_at(0), 100) == Resolution::resolved);
+    } else if (object != nullptr) {
+        map(pages_at(-3, 3));
+        for (const int page : {-2, 0})
+            must(space
+                     .map_object({.object = object,
+                                  .address = page_at(page),
+                                  .pages = {object_pages},
+                                  .placement = Placement::replace,
+                                  .is_private = page < 0})
+                     .ok());
+        for (int page = -2; page < 2; ++page)
+            static_cast<void>(machine.read_word(space, page_at(page)));
     } else {
         map(pages_at(-3, 3));
         for (int page = -2; page < 2; ++page)
@@ -241,6 +268,39 @@ std::string fork(Place& place, vm::AddressSpace& space) {
     return text_of(forked);
 }
 
+std::string evict(Place& place, std::uint64_t index) {
+    vm::MemoryObject& object = *place.object;
+    const auto refusal = place.refusals[vm::port::cpu()];
+    if (refusal == Place::Refusal::at_once) return text_of(Result<void>(Error::would_block));
+    vm::MemoryObject::Held held{};
+    if (refusal == Place::Refusal::in_hand) held = object.hold(index);
+    const auto evicted = object.evict(index);
+    if (held.frame.value != 0) vm::release_frame(held.frame);
+    return text_of(evicted);
+}
+
+std::string shrink(Place& place) {
+    if (place.refusals[vm::port::cpu()] == Place::Refusal::at_once)
+        return text_of(Result<void>(Error::would_block));
+    return text_of(place.object->resize({1}));
+}
+
+std::string collect(Place& place) {
+    std::array<std::uint64_t, object_pages> written{};
+    const std::size_t count = place.object->collect_written(0, object_pages, written);
+    std::string text = "written";
+    for (std::size_t at = 0; at < count; ++at) text += " " + std::to_string(written[at]);
+    return text;
+}
+
+/// It has a page in hand for a moment, so everything is built on the stack that a body may leave.
+std::string supply(Place& place, std::uint64_t index) {
+    vm::FreshFrames page(0);
+    if (!page.allocate_zeros(vm::FrameKind::cache)) return "no memory";
+    *static_cast<std::uint64_t*>(vm::direct(page.first())) = 500 + index;
+    return text_of(place.object->supply(index, page));
+}
+
 std::string end_child(Place& place) {
     place.child.destroy();
     place.child_ended = true;
@@ -285,6 +345,10 @@ std::string perform(Place& place, const Operation& operation) {
     case Kind::hand:
     case Kind::take: return transfer(place, space, operation);
     case Kind::end: return end_child(place);
+    case Kind::evict: return evict(place, operation.pages);
+    case Kind::shrink: return shrink(place);
+    case Kind::collect: return collect(place);
+    case Kind::supply: return supply(place, operation.pages);
     case Kind::search:
         return text_of(space.find_free({operation.pages}, page_size, range, abi::Direction::up));
     }

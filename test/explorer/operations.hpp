@@ -8,6 +8,7 @@
 #pragma once
 
 #include "explorer/explorer.hpp"
+#include "vm/object.hpp"
 
 #include <string>
 #include <string_view>
@@ -46,23 +47,28 @@ enum class Kind : std::uint8_t {
     write,
     read,
     query,
-    enter,  ///< begins to run the space, after having left it
-    visit,  ///< reads tables of a space that it does not run
-    renew,  ///< ends another space, and makes one
-    search, ///< for so many free pages within the range
-    fork,   ///< into a space of the CPU's own
-    move,   ///< to another place
-    give,   ///< moves to another place in the other space
-    hand,   ///< moves to another place in the child
-    take,   ///< moves from the other space to another place
-    end,    ///< ends the child, which nobody runs
+    enter,   ///< begins to run the space, after having left it
+    visit,   ///< reads tables of a space that it does not run
+    renew,   ///< ends another space, and makes one
+    search,  ///< for so many free pages within the range
+    fork,    ///< into a space of the CPU's own
+    move,    ///< to another place
+    give,    ///< moves to another place in the other space
+    hand,    ///< moves to another place in the child
+    take,    ///< moves from the other space to another place
+    end,     ///< ends the child, which nobody runs
+    evict,   ///< a page of the object
+    shrink,  ///< the object to one page
+    collect, ///< which of its pages were written
+    supply,  ///< the pager's answer for a page
 };
 
 /// What there is when operations begin.
 enum class Start : std::uint8_t {
-    full,   ///< the map of the picture
-    sparse, ///< page 0 and the large entry only, and so many idle tables that the next one is
-            ///< folded
+    full,    ///< the map of the picture
+    sparse,  ///< page 0 and the large entry only, and so many idle tables that the next one is
+             ///< folded
+    objects, ///< an object's two pages, private at -2 and shared at 0, all of them read
     forked, ///< the map of the picture with more pages in the right table, and a child made from it
 };
 
@@ -82,8 +88,14 @@ const std::vector<Operation>& all_operations();
 /// Those that concern several spaces, or two places of one.
 const std::vector<Operation>& operations_of_two();
 
-/// Builds the map of a start in an empty space, which all CPUs run.
-void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start start);
+/// Those on an object.
+const std::vector<Operation>& operations_on_objects();
+/// Pages of the object.
+inline constexpr std::uint64_t object_pages = 2;
+
+/// Builds the map of a start in an empty space, which all CPUs run. `object`: of that start.
+void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start start,
+           vm::MemoryObject* object);
 
 /// Addresses that first_fit gave, by CPU.
 using Fits = std::array<VirtAddr, cpu_most>;
@@ -96,6 +108,7 @@ struct Place {
     vm::AddressSpace& other;                        ///< that nobody runs
     vm::AddressSpace& child;                        ///< that `space` was forked into; or not made
     std::array<vm::AddressSpace, cpu_most>& copies; ///< by fork, of each CPU
+    vm::MemoryObject* object;                       ///< of the start that has one
     /// Where first_fit of each CPU maps, when operations are done one at a time; 0: where it finds
     /// a hole.
     Fits fits{};
@@ -104,6 +117,10 @@ struct Place {
     std::string told{};
     std::array<bool, cpu_most> copied{};
     bool child_ended = false;
+    /// Whether what takes pages out of the object is refused, when operations are done one at a
+    /// time: since others take some out, or since somebody has the page in hand.
+    enum class Refusal : std::uint8_t { none, at_once, in_hand };
+    std::array<Refusal, cpu_most> refusals{};
 };
 /// Does it on the CPU that runs. What came of it, as text.
 std::string perform(Place& place, const Operation& operation);

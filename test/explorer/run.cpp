@@ -45,10 +45,12 @@ Explorer::Explorer(shim::Machine& machine, vm::AddressSpace& space)
     : runs{&space, &space, &space}, machine_(machine), space_(space),
       caches_(machine.mmu().caches()) {
     if (current != nullptr) throw shim::ModelError("two explorers at once");
-    // Pieces are made in place, which is no access that a watcher is told of.
+    // Pieces, and what lies on the heap, are made in place, which is no access that a watcher is
+    // told of.
     for (const PhysRange& zone : machine.options().zones) {
         for (PhysAddr frame = zone.start; frame < zone.end; frame = frame + page_size) {
-            if (vm::frame_record(frame).kind != vm::FrameKind::descriptor) continue;
+            const vm::FrameKind kind = vm::frame_record(frame).kind;
+            if (kind != vm::FrameKind::descriptor && kind != vm::FrameKind::kernel) continue;
             keep(vm::direct(frame), page_size);
         }
     }
@@ -152,9 +154,21 @@ bool Explorer::enabled(const Cpu& cpu) const {
     if (cpu.finished) return false;
     if (cpu.waiting == Waiting::answers) return cpu.unanswered == 0;
     if (cpu.waiting == Waiting::nothing) return true;
+    if (cpu.waiting == Waiting::others) {
+        bool alone = true;
+        for (const Cpu& other : cpus_) alone = alone && (&other == &cpu || other.finished);
+        return alone || writes_of_others(cpu) != cpu.seen;
+    }
     std::uint64_t now = 0;
     std::memcpy(&now, reinterpret_cast<const void*>(cpu.last.address), cpu.last.bytes);
     return now != cpu.seen;
+}
+
+std::uint64_t Explorer::writes_of_others(const Cpu& cpu) const {
+    std::uint64_t writes = 0;
+    for (const Cpu& other : cpus_)
+        if (&other != &cpu) writes += other.writes;
+    return writes;
 }
 
 unsigned Explorer::all_enabled() const {

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view separator = " | ";
 /// What a scenario's name begins with, by its start.
-constexpr std::string_view marks[] = {"", "sparse: ", "forked: "};
+constexpr std::string_view marks[] = {"", "sparse: ", "objects: ", "forked: "};
 
 /// A scenario's machine and space, and what became of its runs.
 class Trial {
@@ -25,7 +25,7 @@ public:
     explicit Trial(const Scenario& scenario)
         : machine_({.zones = shim::MachineOptions::small_zones(), .cpus = cpu_most}),
           space_(prepared(scenario)), explorer_(machine_, *space_),
-          place_{explorer_, machine_, *space_, *other_, child_, copies_} {
+          place_{explorer_, machine_, *space_, *other_, child_, copies_, object_.get()} {
         explorer_.keep(&child_, sizeof child_);
         explorer_.keep(&copies_, sizeof copies_);
         explorer_.keep(&*other_, sizeof *other_);
@@ -36,6 +36,7 @@ public:
         for (std::string_view name : scenario.operations) {
             const Operation& todo = operation(name);
             fits_ = fits_ || todo.kind == Kind::first_fit;
+            takes_pages_.push_back(todo.kind == Kind::evict || todo.kind == Kind::shrink);
             if (todo.in_child) explorer_.runs[explorer_.bodies.size()] = &child_;
             explorer_.bodies.push_back(
                 [this, &todo](unsigned cpu) { results_[cpu] = perform(place_, todo); });
@@ -44,8 +45,18 @@ public:
 
     Explorer& explorer() { return explorer_; }
 
-    /// What one order of the operations, one at a time, comes to; of all orders.
-    void learn_orders() {
+    /// What one order of the operations, one at a time, comes to; of all orders, and all reasons
+    /// for which pages may be refused to leave an object.
+    void learn_orders(std::size_t cpu = 0) {
+        if (cpu < takes_pages_.size()) {
+            using Refusal = Place::Refusal;
+            for (const Refusal refusal : {Refusal::none, Refusal::at_once, Refusal::in_hand}) {
+                place_.refusals[cpu] = refusal;
+                if (refusal == Refusal::none || takes_pages_[cpu]) learn_orders(cpu + 1);
+            }
+            place_.refusals[cpu] = Refusal::none;
+            return;
+        }
         explorer_.judge = [&] {
             for (const VirtAddr fitted : place_.fitted)
                 highest_fit_ = std::max(highest_fit_, fitted);
@@ -81,7 +92,8 @@ private:
     using Outcome = std::pair<Fits, std::string>; ///< where first_fit mapped, and all else
 
     shim::Space& prepared(const Scenario& scenario) {
-        build(machine_, *owner_, cpu_most, scenario.start);
+        if (scenario.start == Start::objects) make_object();
+        build(machine_, *owner_, cpu_most, scenario.start, object_.get());
         const vm::MapRequest wanted{
             .address = page_at(0), .pages = {2}, .placement = vm::Placement::fixed};
         if (!other_->map(wanted).ok() ||
@@ -89,6 +101,29 @@ private:
             throw shim::ModelError("no other space");
         if (scenario.start == Start::forked) make_child(scenario);
         return owner_;
+    }
+    /// One with a pager, all of whose pages are resident.
+    void make_object() {
+        auto made = vm::MemoryObject::make_paged({object_pages}, vm::Ceiling::all(), {});
+        if (!made.ok()) throw shim::ModelError("no object");
+        object_ = std::move(*made);
+        for (std::uint64_t index = 0; index < object_pages; ++index) {
+            vm::FreshFrames page(0);
+            if (!page.allocate_zeros(vm::FrameKind::cache)) throw shim::ModelError("no page");
+            *static_cast<std::uint64_t*>(vm::direct(page.first())) = 300 + index;
+            if (!object_->supply(index, page).ok()) throw shim::ModelError("no page");
+        }
+    }
+    /// Takes all pages out of the object, which no space has any more.
+    void empty_object() {
+        std::array<std::uint64_t, object_pages> written{};
+        static_cast<void>(object_->collect_written(0, object_pages, written));
+        for (std::uint64_t index = 0; index < object_pages; ++index)
+            static_cast<void>(object_->evict(index));
+        // Without the tables that it has while there is none.
+        static_cast<void>(object_->resize({object_pages + 1}));
+        static_cast<void>(object_->resize({1}));
+        if (object_->resident().value != 0) explorer_.fail("a page of the object has users left");
     }
     /// CPUs that do something there run it, and all have the pages in their caches.
     void make_child(const Scenario& scenario) {
@@ -121,6 +156,7 @@ private:
             space->destroy();
         }
         other_->destroy();
+        if (object_) empty_object();
         return shim::Totals::now();
     }
     std::string outcome() {
@@ -155,6 +191,8 @@ private:
     vm::AddressSpace child_;
     std::array<vm::AddressSpace, cpu_most> copies_;
     bool has_child_ = false;
+    vm::ObjectRef object_;
+    std::vector<bool> takes_pages_; ///< by CPU: out of the object
     shim::Space& space_;
     Explorer explorer_;
     Place place_;
@@ -257,7 +295,7 @@ std::string Scenario::name() const {
 
 Scenario Scenario::named(std::string_view name) {
     Scenario scenario;
-    for (const Start start : {Start::sparse, Start::forked}) {
+    for (const Start start : {Start::sparse, Start::objects, Start::forked}) {
         const std::string_view mark = marks[static_cast<unsigned>(start)];
         if (!name.starts_with(mark)) continue;
         scenario.start = start;

@@ -41,8 +41,12 @@ void Explorer::step(const MemoryAccess& access, vm::Step kind) {
     }
     for (Cpu& other : cpus_)
         if (other.asleep && other.next.conflicts_with(access)) other.asleep = false;
-    if (access.writes) save(access);
+    if (access.writes) {
+        save(access);
+        ++cpu.writes;
+    }
     cpu.last = access;
+    cpu.last_writes = kind == vm::Step::write;
     if (saboteur != nullptr) {
         const Quiet quiet(*this);
         saboteur->before(self, access, kind);
@@ -51,6 +55,7 @@ void Explorer::step(const MemoryAccess& access, vm::Step kind) {
 
 void Explorer::step_mailbox(unsigned cpu) {
     step({reinterpret_cast<std::uintptr_t>(&mailboxes_[cpu]), 8, true}, vm::Step::update);
+    --cpus_[running_].writes; // it tells nothing of memory
 }
 
 // ---- interrupts and flushes
@@ -79,12 +84,16 @@ void Explorer::boundary() {
 void Explorer::wait() {
     Cpu& cpu = cpus_[running_];
     const MemoryAccess last = cpu.last;
-    std::uint64_t seen = 0;
-    std::memcpy(&seen, reinterpret_cast<const void*>(last.address), last.bytes);
+    const bool word = !cpu.last_writes;
+    std::uint64_t seen = writes_of_others(cpu);
+    if (word) {
+        seen = 0;
+        std::memcpy(&seen, reinterpret_cast<const void*>(last.address), last.bytes);
+    }
     open_interrupts();
     cpu.last = last;
     cpu.seen = seen;
-    cpu.waiting = Waiting::word;
+    cpu.waiting = word ? Waiting::word : Waiting::others;
     if (!enabled(cpu)) leave();
     cpu.waiting = Waiting::nothing;
     close_interrupts();
