@@ -146,10 +146,10 @@ test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/t
 model: | deps ## the map's locking protocol, searched in all interleavings; and broken, rule by rule
 	@test/model/run.py --results $(results)
 
-test-guest: all kernel-debug $(build)/tabula.iso ## the kernel and the image in QEMU
+test-guest: all kernel-debug $(build)/tabula.iso $(build)/bench/boot.tar ## the kernel and the image in QEMU
 	@test/guest/run.py --results $(results)/guest.tsv
 
-test-long: all kernel-debug $(build)/tabula.iso $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests $(build)/hosted/tsan/tests ## what takes longer than `test` may
+test-long: all kernel-debug $(build)/tabula.iso $(build)/bench/boot.tar $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests $(build)/hosted/tsan/tests ## what takes longer than `test` may
 	@TABULA_LONG=1 tools/run_hosted.py $(results) long-sanitized=$(build)/hosted/sanitized/tests \
 	    long-tsan=$(build)/hosted/tsan/tests \
 	    'long-explorer=$(build)/hosted/plain/tests -tc=explorer*'
@@ -160,8 +160,8 @@ coverage_minimum := 85
 coverage: $(build)/hosted/coverage/tests ## lines of src/vm and src/proc that the unit tests run (at least 85 %)
 	@tools/run_coverage.sh $(build)/hosted/coverage $(coverage_minimum)
 
-bench: all ## the guest benchmark: build/bench/guest.tsv
-	@tools/run_bench.py $(build)/kernel/tabula.elf $(build)/boot.tar $(build)/bench/guest.tsv
+bench: all $(build)/bench/boot.tar ## the guest benchmark: build/bench/guest.tsv
+	@tools/run_bench.py $(build)/kernel/tabula.elf $(build)/bench/boot.tar $(build)/bench/guest.tsv
 
 bench-hosted: $(build)/bench/hosted $(build)/compare/compare $(build)/plugins/count.so ## other structures beside the map, and its lines, locks, writes and flushes: build/bench/hosted.tsv and plots
 	@$(build)/bench/hosted > $(build)/bench/hosted.tsv.new
@@ -183,8 +183,8 @@ $(build)/plugins/%.so: tools/%_plugin.cpp tools/qemu_plugin.hpp | deps
 	@echo "  plugin   $<"
 	@$(CXX) -std=c++20 -O2 -shared -fPIC $(warnings) -o $@ $<
 
-profile: all $(build)/plugins/profile.so ## instructions of a bench row by function: ROW=mmap_munmap_4K (BY=inlined, BY=line)
-	@tools/profile_rows.py $(build)/plugins/profile.so $(build)/kernel/tabula.elf $(build)/boot.tar \
+profile: all $(build)/bench/boot.tar $(build)/plugins/profile.so ## instructions of a bench row by function: ROW=mmap_munmap_4K (BY=inlined, BY=line)
+	@tools/profile_rows.py $(build)/plugins/profile.so $(build)/kernel/tabula.elf $(build)/bench/boot.tar \
 	    $(build)/user '$(ROW)' $(BY)
 
 help: ## this list
@@ -290,6 +290,21 @@ $(build)/boot.tar: $(programs:%=$(build)/user/%) $(archive_files) $(build)/archi
 	@for program in $(programs); do \
 	    strip -o $(build)/archive/bin/$$program $(build)/user/$$program; done
 	@tools/make_archive.py $(build)/archive $(SOURCE_DATE_EPOCH) $@
+
+# ---- recorded traces as tables of calls, in the benchmark's own boot archive ------------------------
+
+traces := firefox mpv cc1plus python
+trace_tables := $(traces:%=$(build)/traces/%.calls)
+$(build)/traces/%.calls: test/workloads/%.map tools/compile_trace.py | deps
+	@mkdir -p $(@D)
+	@tools/compile_trace.py $< $@
+
+$(build)/bench/boot.tar: $(build)/boot.tar $(trace_tables)
+	@echo "  archive  $@"
+	@rm -rf $(@D)/archive && mkdir -p $(@D)/archive/traces
+	@cp -R $(build)/archive/. $(@D)/archive/
+	@cp $(trace_tables) $(@D)/archive/traces/
+	@tools/make_archive.py $(@D)/archive $(SOURCE_DATE_EPOCH) $@
 
 # ---- the image -----------------------------------------------------------------------------------
 
