@@ -104,7 +104,7 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 # ---- targets -------------------------------------------------------------------------------------
 
 .PHONY: all kernel-debug deps iso run usb gdb examples test model test-hosted test-guest test-long coverage bench \
-    bench-hosted bench-check replay profile lint check-reproducible format help clean
+    bench-hosted bench-peers bench-check replay profile lint check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
 
@@ -171,6 +171,10 @@ bench-hosted: $(build)/bench/hosted $(build)/compare/compare $(build)/plugins/co
 	@expand -t 44 $(build)/bench/hosted.tsv
 	@tools/plot_bench.py $(build)/bench/hosted.tsv $(build)/bench
 
+bench-peers: bench $(build)/peers/linux/kernel $(build)/peers/linux/initramfs ## Linux, got as a Debian package, at the guest benchmark's work: build/bench/linux.tsv, and both side by side
+	@tools/run_peer.py $(build)/peers/linux/kernel $(build)/peers/linux/initramfs $(build)/bench/linux.tsv
+	@tools/compare_peers.py bench/targets.tsv $(build)/bench/guest.tsv $(build)/bench/linux.tsv
+
 replay: $(build)/replay ## a trace on the hosted map: FILE=/any/path.map (PICTURE=out.svg); test/workloads has some
 	@$< '$(FILE)' $(if $(PICTURE),--picture '$(PICTURE)')
 
@@ -203,7 +207,7 @@ flags_plain := $(hosted_flags) $(warnings)
 flags_sanitized := $(flags_plain) $(sanitizer_flags)
 flags_coverage := $(flags_plain) $(coverage_flags)
 flags_tsan := $(flags_plain) $(tsan_flags)
-$(addprefix $(build)/flags.,user example compare $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
+$(addprefix $(build)/flags.,user example compare peer $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','"'"',$(flags_$*))' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -305,6 +309,30 @@ $(build)/bench/boot.tar: $(build)/boot.tar $(trace_tables)
 	@cp -R $(build)/archive/. $(@D)/archive/
 	@cp $(trace_tables) $(@D)/archive/traces/
 	@tools/make_archive.py $(@D)/archive $(SOURCE_DATE_EPOCH) $@
+
+# ---- Linux beside it -------------------------------------------------------------------------------
+
+flags_peer := -std=c++20 -O2 -g -I. -static -pthread -fno-exceptions -fno-rtti $(warnings)
+peer_objects := $(patsubst %,$(build)/peers/%.o,$(call find_sources,test/peers/linux))
+$(build)/peers/%.cpp.o: %.cpp $(build)/flags.peer | deps
+	@mkdir -p $(@D)
+	@echo "  peer     $<"
+	@$(CXX) $(flags_peer) -MMD -MP -c $< -o $@
+$(build)/peers/linux/init: $(peer_objects)
+	@mkdir -p $(@D)
+	@echo "  link     $@"
+	@$(CXX) $(flags_peer) -s -Wl,--build-id=none -o $@ $^
+$(build)/peers/linux/tiny: test/peers/linux/tiny.S | deps
+	@mkdir -p $(@D)
+	@$(CXX) -nostdlib -static -s -Wl,--build-id=none -Wl,-z,noseparate-code -o $@ $<
+$(build)/peers/linux/initramfs: $(build)/peers/linux/init $(build)/peers/linux/tiny $(trace_tables) \
+    tools/make_initramfs.py
+	@tools/make_initramfs.py $@ init=$(build)/peers/linux/init tiny=$(build)/peers/linux/tiny \
+	    $(foreach trace,$(traces),traces/$(trace).calls=$(build)/traces/$(trace).calls)
+# It is not among the packages that everything needs: whoever does not ask for it does not get it.
+$(build)/peers/linux/kernel: test/peers/linux/package.txt | deps
+	@mkdir -p $(@D)
+	@tools/get_peer_kernel.sh $< $@
 
 # ---- the image -----------------------------------------------------------------------------------
 
@@ -428,5 +456,5 @@ $(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)
 -include $(foreach variant,$(kernel_variants),$(patsubst %.o,%.d,$(call kernel_variant_objects,$(variant))))
 -include $(foreach variant,$(hosted_variants),$(patsubst %.o,%.d,$(call hosted_objects,$(variant))))
 -include $(patsubst %.o,%.d,$(hosted_bench_objects)) $(build)/hosted/plain/test/replay/main.cpp.d
--include $(example_objects:.o=.d) $(compare_objects:.o=.d)
+-include $(example_objects:.o=.d) $(compare_objects:.o=.d) $(peer_objects:.o=.d)
 -include $(header_checks:.ok=.d)
