@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 import compare_peers
+import plot_bench
 import run_peer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -93,6 +94,23 @@ class Comparison(unittest.TestCase):
         text = compare_peers.workloads({"replay_python": 10.0}, {"replay_python": 40.0})
         self.assertTrue(text.endswith("| python | 345 | 3,450 | 13,800 | 25.0% |\n"), text)
         self.assertEqual(sum(row.startswith("replay_") for row in baseline), 4)
+
+
+class Plots(unittest.TestCase):
+    def test_of_both(self):
+        """All that they want are rows of the benchmark; the dearer of two lies higher."""
+        guest = compare_peers.read(ROOT / "bench/baseline.tsv")
+        linux = {row: figure * 100 for row, figure in guest.items()}
+        pictures = plot_bench.peer_plots(guest, linux)
+        self.assertEqual(pictures, plot_bench.peer_plots(guest, linux))
+        self.assertEqual(sorted(pictures), sorted(plot_bench.PEER_PLOTS))
+        for name, picture in pictures.items():
+            heights = [[float(point.split(",")[1]) for point in line.split('"')[0].split()]
+                       for line in picture.split('<polyline points="')[1:]]
+            self.assertEqual([len(line) for line in heights], 2 * [len(plot_bench.PEER_PLOTS[name][4])])
+            for tabula, other in zip(*heights):
+                self.assertGreater(tabula, other)
+            self.assertTrue((ROOT / "doc" / name).exists())
 
 
 class Package(unittest.TestCase):
