@@ -104,7 +104,7 @@ headers := $(sort $(shell find src user test -name '*.hpp' 2>/dev/null))
 # ---- targets -------------------------------------------------------------------------------------
 
 .PHONY: all kernel-debug deps iso run usb gdb examples test model test-hosted test-guest test-long coverage bench \
-    bench-hosted bench-check replay profile lint check-reproducible format help clean
+    bench-hosted bench-peers bench-check replay profile lint check-reproducible format help clean
 
 all: $(build)/kernel/tabula.elf $(build)/boot.tar ## the kernel, the user programs, the boot archive
 
@@ -146,10 +146,10 @@ test-hosted: $(foreach variant,plain sanitized tsan,$(build)/hosted/$(variant)/t
 model: | deps ## the map's locking protocol, searched in all interleavings; and broken, rule by rule
 	@test/model/run.py --results $(results)
 
-test-guest: all kernel-debug $(build)/tabula.iso ## the kernel and the image in QEMU
+test-guest: all kernel-debug $(build)/tabula.iso $(build)/bench/boot.tar ## the kernel and the image in QEMU
 	@test/guest/run.py --results $(results)/guest.tsv
 
-test-long: all kernel-debug $(build)/tabula.iso $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests $(build)/hosted/tsan/tests ## what takes longer than `test` may
+test-long: all kernel-debug $(build)/tabula.iso $(build)/bench/boot.tar $(build)/hosted/plain/tests $(build)/hosted/sanitized/tests $(build)/hosted/tsan/tests ## what takes longer than `test` may
 	@TABULA_LONG=1 tools/run_hosted.py $(results) long-sanitized=$(build)/hosted/sanitized/tests \
 	    long-tsan=$(build)/hosted/tsan/tests \
 	    'long-explorer=$(build)/hosted/plain/tests -tc=explorer*'
@@ -160,8 +160,8 @@ coverage_minimum := 85
 coverage: $(build)/hosted/coverage/tests ## lines of src/vm and src/proc that the unit tests run (at least 85 %)
 	@tools/run_coverage.sh $(build)/hosted/coverage $(coverage_minimum)
 
-bench: all ## the guest benchmark: build/bench/guest.tsv
-	@tools/run_bench.py $(build)/kernel/tabula.elf $(build)/boot.tar $(build)/bench/guest.tsv
+bench: all $(build)/bench/boot.tar ## the guest benchmark: build/bench/guest.tsv
+	@tools/run_bench.py $(build)/kernel/tabula.elf $(build)/bench/boot.tar $(build)/bench/guest.tsv
 
 bench-hosted: $(build)/bench/hosted $(build)/compare/compare $(build)/plugins/count.so ## other structures beside the map, and its lines, locks, writes and flushes: build/bench/hosted.tsv and plots
 	@$(build)/bench/hosted > $(build)/bench/hosted.tsv.new
@@ -170,6 +170,10 @@ bench-hosted: $(build)/bench/hosted $(build)/compare/compare $(build)/plugins/co
 	@mv $(build)/bench/hosted.tsv.new $(build)/bench/hosted.tsv
 	@expand -t 44 $(build)/bench/hosted.tsv
 	@tools/plot_bench.py $(build)/bench/hosted.tsv $(build)/bench
+
+bench-peers: bench $(build)/peers/linux/kernel $(build)/peers/linux/initramfs ## Linux, got as a Debian package, at the guest benchmark's work: build/bench/linux.tsv, and both side by side
+	@tools/run_peer.py $(build)/peers/linux/kernel $(build)/peers/linux/initramfs $(build)/bench/linux.tsv
+	@tools/compare_peers.py bench/targets.tsv $(build)/bench/guest.tsv $(build)/bench/linux.tsv
 
 replay: $(build)/replay ## a trace on the hosted map: FILE=/any/path.map (PICTURE=out.svg); test/workloads has some
 	@$< '$(FILE)' $(if $(PICTURE),--picture '$(PICTURE)')
@@ -183,8 +187,8 @@ $(build)/plugins/%.so: tools/%_plugin.cpp tools/qemu_plugin.hpp | deps
 	@echo "  plugin   $<"
 	@$(CXX) -std=c++20 -O2 -shared -fPIC $(warnings) -o $@ $<
 
-profile: all $(build)/plugins/profile.so ## instructions of a bench row by function: ROW=mmap_munmap_4K (BY=inlined, BY=line)
-	@tools/profile_rows.py $(build)/plugins/profile.so $(build)/kernel/tabula.elf $(build)/boot.tar \
+profile: all $(build)/bench/boot.tar $(build)/plugins/profile.so ## instructions of a bench row by function: ROW=mmap_munmap_4K (BY=inlined, BY=line)
+	@tools/profile_rows.py $(build)/plugins/profile.so $(build)/kernel/tabula.elf $(build)/bench/boot.tar \
 	    $(build)/user '$(ROW)' $(BY)
 
 help: ## this list
@@ -203,7 +207,7 @@ flags_plain := $(hosted_flags) $(warnings)
 flags_sanitized := $(flags_plain) $(sanitizer_flags)
 flags_coverage := $(flags_plain) $(coverage_flags)
 flags_tsan := $(flags_plain) $(tsan_flags)
-$(addprefix $(build)/flags.,user example compare $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
+$(addprefix $(build)/flags.,user example compare peer $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
 	@mkdir -p $(@D)
 	@echo '$(subst ','"'"',$(flags_$*))' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -290,6 +294,45 @@ $(build)/boot.tar: $(programs:%=$(build)/user/%) $(archive_files) $(build)/archi
 	@for program in $(programs); do \
 	    strip -o $(build)/archive/bin/$$program $(build)/user/$$program; done
 	@tools/make_archive.py $(build)/archive $(SOURCE_DATE_EPOCH) $@
+
+# ---- recorded traces as tables of calls, in the benchmark's own boot archive ------------------------
+
+traces := firefox mpv cc1plus python
+trace_tables := $(traces:%=$(build)/traces/%.calls)
+$(build)/traces/%.calls: test/workloads/%.map tools/compile_trace.py | deps
+	@mkdir -p $(@D)
+	@tools/compile_trace.py $< $@
+
+$(build)/bench/boot.tar: $(build)/boot.tar $(trace_tables)
+	@echo "  archive  $@"
+	@rm -rf $(@D)/archive && mkdir -p $(@D)/archive/traces
+	@cp -R $(build)/archive/. $(@D)/archive/
+	@cp $(trace_tables) $(@D)/archive/traces/
+	@tools/make_archive.py $(@D)/archive $(SOURCE_DATE_EPOCH) $@
+
+# ---- Linux beside it -------------------------------------------------------------------------------
+
+flags_peer := -std=c++20 -O2 -g -I. -static -pthread -fno-exceptions -fno-rtti $(warnings)
+peer_objects := $(patsubst %,$(build)/peers/%.o,$(call find_sources,test/peers/linux))
+$(build)/peers/%.cpp.o: %.cpp $(build)/flags.peer | deps
+	@mkdir -p $(@D)
+	@echo "  peer     $<"
+	@$(CXX) $(flags_peer) -MMD -MP -c $< -o $@
+$(build)/peers/linux/init: $(peer_objects)
+	@mkdir -p $(@D)
+	@echo "  link     $@"
+	@$(CXX) $(flags_peer) -s -Wl,--build-id=none -o $@ $^
+$(build)/peers/linux/tiny: test/peers/linux/tiny.S | deps
+	@mkdir -p $(@D)
+	@$(CXX) -nostdlib -static -s -Wl,--build-id=none -Wl,-z,noseparate-code -o $@ $<
+$(build)/peers/linux/initramfs: $(build)/peers/linux/init $(build)/peers/linux/tiny $(trace_tables) \
+    tools/make_initramfs.py
+	@tools/make_initramfs.py $@ init=$(build)/peers/linux/init tiny=$(build)/peers/linux/tiny \
+	    $(foreach trace,$(traces),traces/$(trace).calls=$(build)/traces/$(trace).calls)
+# It is not among the packages that everything needs: whoever does not ask for it does not get it.
+$(build)/peers/linux/kernel: test/peers/linux/package.txt | deps
+	@mkdir -p $(@D)
+	@tools/get_peer_kernel.sh $< $@
 
 # ---- the image -----------------------------------------------------------------------------------
 
@@ -413,5 +456,5 @@ $(build)/lint/%.hpp.ok: %.hpp $(build)/flags.kernel $(build)/flags.user $(build)
 -include $(foreach variant,$(kernel_variants),$(patsubst %.o,%.d,$(call kernel_variant_objects,$(variant))))
 -include $(foreach variant,$(hosted_variants),$(patsubst %.o,%.d,$(call hosted_objects,$(variant))))
 -include $(patsubst %.o,%.d,$(hosted_bench_objects)) $(build)/hosted/plain/test/replay/main.cpp.d
--include $(example_objects:.o=.d) $(compare_objects:.o=.d)
+-include $(example_objects:.o=.d) $(compare_objects:.o=.d) $(peer_objects:.o=.d)
 -include $(header_checks:.ok=.d)

@@ -5,12 +5,16 @@ between its remarks `<!-- begin NAME -->` and `<!-- end -->`, and the plots besi
 figures into doc/answers.md and README.md, between `<!--=WORK-->` and `<!---->`: the instructions of Tabula,
 of another with `WORK:STRUCTURE`; `WORK~` the mean; `WORK/` how many times the best that is.
 
+bench_doc.py GUEST.tsv LINUX.tsv: the same with a run of `make bench-peers`. Single figures are
+`<!--@ROW-->` and `<!--@ROW:linux-->`.
+
 Counts only: what the clock says differs from run to run.
 """
 import pathlib
 import re
 import sys
 
+import compare_peers
 import plot_bench
 
 STRUCTURES = list(plot_bench.STRUCTURES)
@@ -63,7 +67,38 @@ def fill_figures(rows, page):
     page.write_text(text, encoding="utf-8")
 
 
+def fill_tables(tables):
+    page = PAGE.read_text(encoding="utf-8")
+    for name, text in tables.items():
+        page, found = re.subn(rf"(<!-- begin {name} -->\n).*?(<!-- end -->)",
+                              lambda match, text=text: match[1] + text + match[2], page, flags=re.S)
+        if found != 1:
+            sys.exit(f"{PAGE}: no place for {name}")
+    PAGE.write_text(page, encoding="utf-8")
+
+
+def fill_peers(guest_name, linux_name):
+    targets = compare_peers.read_targets("bench/targets.tsv")
+    guest, linux = compare_peers.read(guest_name), compare_peers.read(linux_name)
+    lines = compare_peers.compare(targets, guest, linux)
+    about = [line[2:] for line in pathlib.Path(linux_name).read_text(encoding="utf-8").splitlines()
+             if line.startswith("# Linux ")]
+    fill_tables({"peers": f"{compare_peers.summary(lines, targets, guest)}. {about[0]}.\n\n{compare_peers.table(lines)}",
+                 "peers-more": compare_peers.more(targets, guest, linux),
+                 "peers-workloads": compare_peers.workloads(guest, linux)})
+    for page in (PAGE, pathlib.Path("doc/answers.md"), pathlib.Path("README.md")):
+        def single_peer(match):
+            rows = linux if match[1].endswith(":linux") else guest
+            return f"<!--@{match[1]}-->{compare_peers.number(rows[match[1].removesuffix(':linux')])}<!---->"
+        text = re.sub(r"<!--@(\S+?)-->[^<]*<!---->", single_peer, page.read_text(encoding="utf-8"))
+        page.write_text(text, encoding="utf-8")
+    for name, picture in plot_bench.peer_plots(guest, linux).items():
+        pathlib.Path("doc", name).write_text(picture, encoding="utf-8")
+
+
 def main():
+    if len(sys.argv) == 3:
+        return fill_peers(*sys.argv[1:])
     rows = read(sys.argv[1])
     works = works_of(rows)
     bytes_per = [name.split(".")[0] for name in rows if re.fullmatch(r"bytes_per_mapping_\w+\.tabula", name)]
@@ -77,13 +112,7 @@ def main():
             f"| `{name}` | {rows[name][0]:g} | {rows[name][1]:.4g} |\n" for name in counts
             if "_lines_" in name or "entry_writes" in name or "locks" in name or "flushes" in name),
     }
-    page = PAGE.read_text(encoding="utf-8")
-    for name, text in tables.items():
-        page, found = re.subn(rf"(<!-- begin {name} -->\n).*?(<!-- end -->)",
-                              lambda match, text=text: match[1] + text + match[2], page, flags=re.S)
-        if found != 1:
-            sys.exit(f"{PAGE}: no place for {name}")
-    PAGE.write_text(page, encoding="utf-8")
+    fill_tables(tables)
     for page in ("doc/answers.md", "README.md"):
         fill_figures(rows, pathlib.Path(page))
     figures = {name: median for name, (median, _) in rows.items()}

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """plot_bench.py HOSTED.tsv FOLDER: the compared structures as SVG plots, both axes logarithmic.
+Tabula beside Linux is drawn for tools/compare_peers.py.
 
 The same figures give the same bytes.
 """
@@ -24,6 +25,15 @@ PLOTS = {  # file: (title, what x is, work without its number, behind the number
     "holes": ("Find, map and unmap two pages above holes of one page", "holes", "two_pages_holes", "",
               (10, 100, 1000, 10000, 20000, 100000)),
     "fork": ("Fork", "MiB touched", "fork_touched_", "M", (4, 64, 256, 1024)),
+}
+PEERS = {"tabula": ("Tabula", "#c0392b"), "linux": ("Linux", "#2e86c1")}
+PEER_PLOTS = {  # the same of tools/compare_peers.py
+    "bench-linux-mappings.svg": ("Map a page and unmap it", "mappings", "mmap_munmap_4K_n", "",
+                                 (10, 100, 662, 2000, 20000, 60000)),
+    "bench-linux-fork.svg": ("Fork, the call", "MiB touched", "fork_call_only_", "M",
+                             (4, 16, 64, 256, 1024)),
+    "bench-linux-holes.svg": ("Map two pages past holes of one page, and unmap them", "holes", "frag",
+                              "_mmap_munmap_2p_skip_all", (20, 200, 2000, 20000)),
 }
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 90, 40, 40, 120
@@ -51,6 +61,21 @@ def decades(low, high):
 def plot(rows, title, unit, work, behind, values):
     lines = {name: [(value, rows[f"{work}{value}{behind}.{name}.instructions"]) for value in values]
              for name in STRUCTURES}
+    return draw(lines, STRUCTURES, title, unit, values)
+
+
+def peer_plots(guest, linux):
+    """file name -> SVG; the rows of either are row -> median"""
+    pictures = {}
+    for name, (title, unit, work, behind, values) in PEER_PLOTS.items():
+        lines = {peer: [(value, rows[f"{work}{value}{behind}"]) for value in values]
+                 for peer, rows in (("tabula", guest), ("linux", linux))}
+        pictures[name] = draw(lines, PEERS, title, unit, values)
+    return pictures
+
+
+def draw(lines, names, title, unit, values):
+    """A line for each of `names`: its points (x, instructions)."""
     figures = [max(1.0, figure) for points in lines.values() for _, figure in points]
     ticks = decades(min(figures), max(figures))
     span = math.log10(ticks[-1] / ticks[0]), math.log10(values[-1] / values[0])
@@ -72,7 +97,7 @@ def plot(rows, title, unit, work, behind, values):
                 text(x, HEIGHT - BOTTOM + 16, f"{value:,}", "middle")]
     out.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - BOTTOM + 34, unit, "middle"))
     for number, (name, points) in enumerate(lines.items()):
-        words, colour = STRUCTURES[name]
+        words, colour = names[name]
         places = [place(*point) for point in points]
         shape = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         width = 3 if name == "tabula" else 1.5

@@ -42,6 +42,9 @@ def main():
     remarks = [line for line in text.split("\n") if line.startswith("#")]
     if status != 33 or not rows:
         sys.exit(f"{text}\nbench: exit status {status}, {len(rows)} rows")
+    left_out = [line for line in remarks if line.startswith("# left out")]
+    if left_out:
+        sys.exit("bench: " + "\n".join(left_out))
     names = [row.split("\t")[0] for row in rows]
     if len(set(names)) != len(names):
         sys.exit(f"bench: a row came twice: {sorted(names)}")

@@ -43,8 +43,11 @@ void initialise(TableDescriptor& descriptor, PhysAddr frame, Level level) {
 } // namespace
 
 bool TableDescriptor::all_became(Entry value, const Slot* slots) {
-    if (differing != table_entries || slots[witness].load() != value) return false;
-    for (unsigned index = 0; index < table_entries; ++index) {
+    if (differing != table_entries || slots[witness].load() != value || slots[0].load() != value ||
+        slots[table_entries - 1].load() != value)
+        return false;
+    // That all are empty is counted.
+    for (unsigned index = 0; index < table_entries && !value.empty(); ++index) {
         if (slots[index].load() == value) continue;
         witness = static_cast<std::uint16_t>(index);
         return false;

@@ -281,22 +281,6 @@ void Transaction::drop_object_page(Entry old, Entry now, const Spot& where) {
     if (old.is_counted()) drop_shared(frame);
 }
 
-void Transaction::put_many(const TableRef& table, unsigned index, Entry old, Entry now,
-                           const Spot& where) {
-    if (old.has_page() || now.has_page()) {
-        require(old.present(), "pages alike for entries alike");
-        const std::uint64_t bytes = level_size(table.level);
-        for (VirtAddr at = where.range.start; at < where.range.end; at = at + bytes, ++index) {
-            const Entry each = table.slots[index].load();
-            put(table, index, each, now.about_page_of(each), {table.level, {at, at + bytes}, true});
-        }
-        return;
-    }
-    for (Slot& slot : std::span(table.slots + index, where.entries)) slot.store(now);
-    table.descriptor->count(index, where.entries, old, now);
-    freed_ = freed_ || now.empty();
-}
-
 namespace {
 /// Calls step(Slot&) for each, in a loop that is mostly steps.
 template <typename Step>
@@ -309,6 +293,22 @@ void for_each(Slot* slots, unsigned count, Step step) {
     for (; count != 0; --count) step(*slots++);
 }
 } // namespace
+
+void Transaction::put_many(const TableRef& table, unsigned index, Entry old, Entry now,
+                           const Spot& where) {
+    if (old.has_page() || now.has_page()) {
+        require(old.present(), "pages alike for entries alike");
+        const std::uint64_t bytes = level_size(table.level);
+        for (VirtAddr at = where.range.start; at < where.range.end; at = at + bytes, ++index) {
+            const Entry each = table.slots[index].load();
+            put(table, index, each, now.about_page_of(each), {table.level, {at, at + bytes}, true});
+        }
+        return;
+    }
+    for_each(table.slots + index, where.entries, [now](Slot& slot) { slot.store(now); });
+    table.descriptor->count(index, where.entries, old, now);
+    freed_ = freed_ || now.empty();
+}
 
 void Transaction::change_many(Slot* slots, unsigned count, RightsChange change, Entry now) {
     if (!change.gives())

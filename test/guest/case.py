@@ -12,6 +12,9 @@ class Case:
     firmware: str = "bios"      # of cd and usb: bios or uefi
     emulator: str = "qemu-system-x86_64"
     kernel: str = "kernel"      # or kernel-debug, which checks itself
+    archive: str = "boot.tar"   # of pvh: the boot archive
+    trace: tuple = ()           # (name, text, number): an archive with this trace instead, compiled;
+                                # what call `number` has to come to is marked the wrong way round
     cpu: str = "max"
     memory: str = "128M"
     processors: int | str = 1   # or QEMU's words for sockets and cores

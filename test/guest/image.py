@@ -5,11 +5,16 @@ import os
 import pathlib
 import re
 import subprocess
+import shutil
+import sys
 import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 KERNEL_LINE = "multiboot2 /boot/tabula.elf"
+
+sys.path.insert(0, str(ROOT / "tools"))
+import compile_trace  # noqa: E402
 
 making = threading.Lock()
 made = {}
@@ -45,3 +50,17 @@ def variant(words, kernel="kernel"):
                 check=True, env={"SOURCE_DATE_EPOCH": "1700000000", **os.environ})
             made[words, kernel] = path
         return made[words, kernel]
+
+
+def archive_with_trace(name, text, number, directory):
+    """The boot archive, made in `directory`, with a trace whose call `number` is marked as one that
+    has to be refused if it had to be made, and the other way round."""
+    compiler = compile_trace.Compiler().compile(text)
+    call = compiler.calls[number]
+    compiler.calls[number] = call._replace(flags=call.flags ^ compile_trace.REFUSED)
+    root = directory / "archive"
+    shutil.copytree(BUILD / "archive", root)
+    (root / "traces").mkdir()
+    (root / "traces" / f"{name}.calls").write_bytes(compiler.table())
+    subprocess.run([ROOT / "tools/make_archive.py", root, "1700000000", directory / "boot.tar"], check=True)
+    return directory / "boot.tar"

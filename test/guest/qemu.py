@@ -26,8 +26,11 @@ def command(case, directory):
                   "-chardev", f"socket,id=serial,path={directory}/serial,server=on,wait=on",
                   "-serial", "chardev:serial"]
     if case.boot == "pvh":
+        archive = image.BUILD / case.archive
+        if case.trace:
+            archive = image.archive_with_trace(*case.trace, pathlib.Path(directory))
         words += ["-kernel", str(image.BUILD / case.kernel / "tabula.elf"),
-                  "-initrd", str(image.BUILD / "boot.tar"),
+                  "-initrd", str(archive),
                   "-append", case.words, "-vga", "none"]
     else:
         if case.firmware == "uefi":

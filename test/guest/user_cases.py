@@ -6,6 +6,36 @@ from case import PROMPT, SELFTEST
 ADDRESS = r"[0-9a-f]+"
 
 
+def trace_cases(case):
+    """Recorded traces, replayed by the system calls; and that a call which did not do what it had to
+    is no figure."""
+    traces = ("firefox", "mpv", "cc1plus", "python")
+    rows = tuple(rf"(?m)^replay_{name}\t\d+\t[1-9]\d{{3,4}}\b" for name in traces)
+    words = "run=bench " + " ".join(f"replay_{name}" for name in traces)
+    for kernel in ("kernel", "kernel-debug"):
+        yield case(f"traces: replayed, {kernel}", kernel=kernel, archive="bench/boot.tar", memory="1G",
+                   words=words, qemu=("-icount", "shift=0,sleep=off"), seconds=300,
+                   expect=(*rows, r"(?m)^# end\nrun: exit 0$"), reject=(r"(?m)^panic:", "FAIL"))
+    yield case("traces: not in the archive", words="run=bench replay_mpv; bench replay_python",
+               expect=(r"(?m)^# left out replay_mpv: its trace is not in the boot archive$",
+                       r"(?m)^# left out replay_python: ", r"(?m)^run: exit 0$"),
+               reject=(r"(?m)^panic:", r"(?m)^replay_"))
+    text = ("0 map 0x100000000000 8192 rw- pa--- - 0\n0 protect 0x100000000000 12288 r--\n"
+            "0 unmap 0x100000000000 8192\n")
+    for number, why in ((0, "was not refused"), (1, "not mapped"), (2, "was not refused"), (3, "was not refused")):
+        yield case(f"traces: call {number} comes to what it must not", status=35, trace=("python", text, number),
+                   words="run=bench replay_python",
+                   expect=(rf"(?m)^# replay_python: call {number}: {why}$",
+                           r"(?m)^# FAIL replay_python: a call did not do as it had to$", r"(?m)^run: exit 1$"),
+                   reject=(r"(?m)^panic:", r"(?m)^replay_python\t"))
+    for address in (0x40400000, 0x40410000):
+        yield case(f"traces: over the program itself, {address:#x}", status=35,
+                   trace=("python", f"0 fork\n0 map {address:#x} {0xF000} rw- pa--- - 0\n0 fork\n", 0),
+                   words="run=bench replay_python; maps",
+                   expect=(r"(?m)^# FAIL replay_python: the trace maps over this process$", r"(?m)^run: exit 1$"),
+                   reject=(r"(?m)^panic:", r"(?m)^replay_python\t"))
+
+
 def user_cases(case):
     """Cases, made by `case`, which takes a name and what makes it differ."""
     for cpu in ("max", "qemu64"):
@@ -138,6 +168,7 @@ def user_cases(case):
                expect=(r"(?m)^# name\tops\tmedian\tmin\tmean", r"(?m)^null_getppid\t20000(\t\d+)",
                        r"(?m)^switch_by_sched_yield\t40000\t\d+", r"(?m)^ipc_call_8B\t10000\t\d+",
                        r"(?m)^mem_B_per_mapping\t60000\t0\t0\t0$", r"(?m)^# end\nrun: exit 0$"))
+    yield from trace_cases(case)
     kinds = {
         "null": rf"read of a hole at 0 by {ADDRESS}, entry empty ---",
         "hole": rf"read of a hole at 10000 by {ADDRESS}, entry empty ---",

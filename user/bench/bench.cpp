@@ -26,10 +26,16 @@ constexpr std::string_view huge_rows[] = {"thp_fault_per_2M", "thp_munmap_per_2M
 constexpr std::string_view map_rows[] = {"mmap_munmap_4K", "mmap_munmap_1G",
                                          "mmap_munmap_64G_noreserve"};
 constexpr std::string_view count_0_rows[] = {"mmap_touch_munmap_4K_n0"};
+constexpr std::string_view count_10_rows[] = {"mmap_munmap_4K_n10"};
+constexpr std::string_view count_100_rows[] = {"mmap_munmap_4K_n100"};
 constexpr std::string_view count_662_rows[] = {"mmap_munmap_4K_n662"};
 constexpr std::string_view count_2000_rows[] = {"mmap_munmap_4K_n2000"};
+constexpr std::string_view count_20000_rows[] = {"mmap_munmap_4K_n20000"};
 constexpr std::string_view count_60000_rows[] = {"mmap_munmap_4K_n60000"};
-constexpr std::string_view fragmented_rows[] = {"frag20000_mmap_munmap_2p_skip_all"};
+constexpr std::string_view fragmented_20_rows[] = {"frag20_mmap_munmap_2p_skip_all"};
+constexpr std::string_view fragmented_200_rows[] = {"frag200_mmap_munmap_2p_skip_all"};
+constexpr std::string_view fragmented_2000_rows[] = {"frag2000_mmap_munmap_2p_skip_all"};
+constexpr std::string_view fragmented_20000_rows[] = {"frag20000_mmap_munmap_2p_skip_all"};
 constexpr std::string_view protect_rows[] = {"mprotect_4K_to_ro", "mprotect_4K_to_rw",
                                              "mprotect_64M_to_ro", "mprotect_64M_to_rw"};
 constexpr std::string_view file_rows[] = {"file_shared_readfault_around64K_per_page",
@@ -39,7 +45,10 @@ constexpr std::string_view upcall_rows[] = {"sigsegv_handler_skips", "sigsegv_ha
 constexpr std::string_view spawn_0_rows[] = {"posix_spawn_exit_wait_0M"};
 constexpr std::string_view spawn_1024_rows[] = {"posix_spawn_exit_wait_1024M"};
 constexpr std::string_view fork_0_rows[] = {"fork_call_only_0M", "fork_exit_wait_0M"};
+constexpr std::string_view fork_4_rows[] = {"fork_call_only_4M"};
+constexpr std::string_view fork_16_rows[] = {"fork_call_only_16M"};
 constexpr std::string_view fork_64_rows[] = {"fork_call_only_64M"};
+constexpr std::string_view fork_256_rows[] = {"fork_call_only_256M"};
 constexpr std::string_view fork_1024_rows[] = {"fork_call_only_1024M"};
 constexpr std::string_view cow_rows[] = {"cow_fault_copy_per_page", "cow_fault_reuse_per_page"};
 constexpr std::string_view cow_first_rows[] = {"cow_first_in_table"};
@@ -48,6 +57,10 @@ constexpr std::string_view yield_rows[] = {"switch_by_sched_yield"};
 constexpr std::string_view ipc_rows[] = {"ipc_call_0w", "ipc_call_8B"};
 constexpr std::string_view notification_rows[] = {"notify_pingpong"};
 constexpr std::string_view memory_rows[] = {"mem_B_per_mapping"};
+constexpr std::string_view firefox_rows[] = {"replay_firefox"};
+constexpr std::string_view mpv_rows[] = {"replay_mpv"};
+constexpr std::string_view cc1plus_rows[] = {"replay_cc1plus"};
+constexpr std::string_view python_rows[] = {"replay_python"};
 
 constexpr Group table[] = {
     {"boot", measure_boot, boot_rows},
@@ -56,17 +69,26 @@ constexpr Group table[] = {
     {"huge", measure_huge, huge_rows},
     {"map", measure_map_sizes, map_rows},
     {"map-0", measure_map_counts_0, count_0_rows},
+    {"map-10", measure_map_counts_10, count_10_rows},
+    {"map-100", measure_map_counts_100, count_100_rows},
     {"map-662", measure_map_counts_662, count_662_rows},
     {"map-2000", measure_map_counts_2000, count_2000_rows},
+    {"map-20000", measure_map_counts_20000, count_20000_rows},
     {"map-60000", measure_map_counts_60000, count_60000_rows},
-    {"fragmented", measure_fragmented, fragmented_rows},
+    {"fragmented-20", measure_fragmented_20, fragmented_20_rows},
+    {"fragmented-200", measure_fragmented_200, fragmented_200_rows},
+    {"fragmented-2000", measure_fragmented_2000, fragmented_2000_rows},
+    {"fragmented-20000", measure_fragmented_20000, fragmented_20000_rows},
     {"protect", measure_protect, protect_rows},
     {"files", measure_files, file_rows},
     {"upcalls", measure_upcalls, upcall_rows},
     {"spawn-0", measure_spawn_0, spawn_0_rows},
     {"spawn-1024", measure_spawn_1024, spawn_1024_rows},
     {"fork-0", measure_fork_0, fork_0_rows},
+    {"fork-4", measure_fork_4, fork_4_rows},
+    {"fork-16", measure_fork_16, fork_16_rows},
     {"fork-64", measure_fork_64, fork_64_rows},
+    {"fork-256", measure_fork_256, fork_256_rows},
     {"fork-1024", measure_fork_1024, fork_1024_rows},
     {"cow", measure_cow, cow_rows},
     {"cow-first", measure_cow_first, cow_first_rows},
@@ -75,6 +97,10 @@ constexpr Group table[] = {
     {"ipc", measure_ipc, ipc_rows},
     {"notification", measure_notification, notification_rows},
     {"memory", measure_memory_per_mapping, memory_rows},
+    {"firefox", measure_replay_firefox, firefox_rows},
+    {"mpv", measure_replay_mpv, mpv_rows},
+    {"cc1plus", measure_replay_cc1plus, cc1plus_rows},
+    {"python", measure_replay_python, python_rows},
 };
 
 const Group* find_group(std::string_view row) {

@@ -18,11 +18,6 @@ enum class Neighbours : bool {
     differ, ///< in rights, so that there is a fault for each
 };
 
-void read_all(std::uint64_t address) {
-    for (std::uint64_t at = 0; at < bytes; at += page_size)
-        (void)*reinterpret_cast<volatile char*>(address + at);
-}
-
 void measure_file(std::string_view row, abi::Handle file, Neighbours neighbours, bool writes) {
     Samples samples(8);
     for (int i = 0; i < 8; ++i) {
@@ -37,7 +32,7 @@ void measure_file(std::string_view row, abi::Handle file, Neighbours neighbours,
         if (writes)
             touch(address, bytes);
         else
-            read_all(address);
+            read_all(address, bytes);
         const std::uint64_t ended = time_stamp();
         must(user::unmap(address, bytes), "unmap");
         if (i != 0) samples.add(begun, ended);

@@ -38,9 +38,7 @@ void measure_faults() {
     for (int i = 0; i < 6; ++i) {
         const std::uint64_t zeros = must(user::map(bytes), "map");
         const std::uint64_t begun = time_stamp();
-        for (std::uint64_t at = 0; at < bytes; at += page_size) {
-            (void)*reinterpret_cast<volatile char*>(zeros + at);
-        }
+        read_all(zeros, bytes);
         const std::uint64_t ended = time_stamp();
         if (i != 0) reads.add(begun, ended);
         must(user::unmap(zeros, bytes), "unmap");
@@ -138,13 +136,16 @@ void measure_map_counts_0() {
     keep_table();
     measure_map_touch_unmap("mmap_touch_munmap_4K_n0");
 }
+void measure_map_counts_10() { measure_map_counts(10, "mmap_munmap_4K_n10"); }
+void measure_map_counts_100() { measure_map_counts(100, "mmap_munmap_4K_n100"); }
 void measure_map_counts_662() { measure_map_counts(662, "mmap_munmap_4K_n662"); }
 void measure_map_counts_2000() { measure_map_counts(2'000, "mmap_munmap_4K_n2000"); }
+void measure_map_counts_20000() { measure_map_counts(20'000, "mmap_munmap_4K_n20000"); }
 void measure_map_counts_60000() { measure_map_counts(60'000, "mmap_munmap_4K_n60000"); }
 
-void measure_fragmented() {
-    constexpr std::string_view row = "frag20000_mmap_munmap_2p_skip_all";
-    constexpr std::uint64_t holes = 20'000;
+namespace {
+
+void measure_fragmented(std::uint64_t holes, std::string_view row) {
     const std::uint64_t region =
         must(user::map(2 * holes * page_size, {.access = abi::access_none, .alignment = page_size}),
              "map");
@@ -164,6 +165,13 @@ void measure_fragmented() {
     }
     samples.print(row);
 }
+
+} // namespace
+
+void measure_fragmented_20() { measure_fragmented(20, "frag20_mmap_munmap_2p_skip_all"); }
+void measure_fragmented_200() { measure_fragmented(200, "frag200_mmap_munmap_2p_skip_all"); }
+void measure_fragmented_2000() { measure_fragmented(2'000, "frag2000_mmap_munmap_2p_skip_all"); }
+void measure_fragmented_20000() { measure_fragmented(20'000, "frag20000_mmap_munmap_2p_skip_all"); }
 
 namespace {
 

@@ -41,6 +41,13 @@ inline void touch(std::uint64_t address, std::uint64_t bytes) {
     }
 }
 
+/// Reads a byte of each page of the range.
+inline void read_all(std::uint64_t address, std::uint64_t bytes) {
+    for (std::uint64_t at = 0; at < bytes; at += page_size) {
+        (void)*reinterpret_cast<volatile char*>(address + at);
+    }
+}
+
 inline constexpr std::uint64_t mebibyte = 1 << 20;
 inline constexpr std::uint64_t gibibyte = 1 << 30;
 /// Rounds that warm up, and rounds that are measured, for small operations.
@@ -54,17 +61,26 @@ void measure_faults();
 void measure_huge();
 void measure_map_sizes();
 void measure_map_counts_0();
+void measure_map_counts_10();
+void measure_map_counts_100();
 void measure_map_counts_662();
 void measure_map_counts_2000();
+void measure_map_counts_20000();
 void measure_map_counts_60000();
-void measure_fragmented();
+void measure_fragmented_20();
+void measure_fragmented_200();
+void measure_fragmented_2000();
+void measure_fragmented_20000();
 void measure_protect();
 void measure_files();
 void measure_upcalls();
 void measure_spawn_0();
 void measure_spawn_1024();
 void measure_fork_0();
+void measure_fork_4();
+void measure_fork_16();
 void measure_fork_64();
+void measure_fork_256();
 void measure_fork_1024();
 void measure_cow();
 void measure_cow_first();
@@ -73,6 +89,10 @@ void measure_yield();
 void measure_ipc();
 void measure_notification();
 void measure_memory_per_mapping();
+void measure_replay_firefox();
+void measure_replay_mpv();
+void measure_replay_cc1plus();
+void measure_replay_python();
 
 /// Serves as the other side in `measure_ipc`: `bench --echo`.
 int serve_echo();

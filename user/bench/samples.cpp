@@ -67,4 +67,8 @@ void fail(std::string_view row, std::string_view why) {
 
 bool has_failed() { return failed; }
 
+void leave_out(std::string_view row, std::string_view why) {
+    user::print("# left out {}: {}\n", row, why);
+}
+
 } // namespace bench

@@ -50,5 +50,7 @@ private:
 /// Says that a row could not be measured; the program's status tells it too.
 void fail(std::string_view row, std::string_view why);
 bool has_failed();
+/// Says that there is nothing to measure a row with: no failure of what is measured.
+void leave_out(std::string_view row, std::string_view why);
 
 } // namespace bench
