@@ -10,6 +10,7 @@ build/bench/hosted.tsv has them: name, operations, median, min, mean.
   bytes_per_mapping_nN.STRUCTURE      memory that N mappings take, divided by N
 """
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,8 +26,12 @@ def counted(program, plugin, qemu):
     """name -> [(instructions, accesses) of each operation]"""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "counts"
+        # Run from a path of the same length wherever the project lies: the C library keeps the path
+        # on the heap, and which of a CPU's purses of credit spaces share follows from their addresses.
+        moved = pathlib.Path(folder) / "compare"
+        shutil.copy(program, moved)
         # A processor whose features do not depend on the host: libraries choose code by them.
-        rows = rows_of([qemu, "-cpu", "qemu64", "-plugin", f"{plugin},out={out}", program])
+        rows = rows_of([qemu, "-cpu", "qemu64", "-plugin", f"{plugin},out={out}", str(moved)])
         counts = [tuple(map(int, line.split())) for line in out.read_text().splitlines()]
     if sum(int(operations) for _, operations in rows) != len(counts):
         sys.exit("run_compare: operations and counts differ in number")
