@@ -60,11 +60,13 @@ def single(rows, key):
     return f"{figures[structure or 'tabula']:,.0f}"
 
 
-def fill_figures(rows, page):
-    text = re.sub(r"<!--=(\S+?)-->[^<]*<!---->",
-                  lambda match: f"<!--={match[1]}-->{single(rows, match[1])}<!---->",
-                  page.read_text(encoding="utf-8"))
-    page.write_text(text, encoding="utf-8")
+def fill_figures(sign, figure_of, *pages):
+    """Puts figure_of(KEY) behind each `<!--` + sign + `KEY-->` of the pages."""
+    for page in map(pathlib.Path, pages):
+        text = re.sub(rf"<!--{sign}(\S+?)-->[^<]*<!---->",
+                      lambda match: f"<!--{sign}{match[1]}-->{figure_of(match[1])}<!---->",
+                      page.read_text(encoding="utf-8"))
+        page.write_text(text, encoding="utf-8")
 
 
 def fill_tables(tables):
@@ -79,19 +81,15 @@ def fill_tables(tables):
 
 def fill_peers(guest_name, linux_name):
     targets = compare_peers.read_targets("bench/targets.tsv")
-    guest, linux = compare_peers.read(guest_name), compare_peers.read(linux_name)
+    guest, linux = plot_bench.medians(guest_name), plot_bench.medians(linux_name)
     lines = compare_peers.compare(targets, guest, linux)
     about = [line[2:] for line in pathlib.Path(linux_name).read_text(encoding="utf-8").splitlines()
              if line.startswith("# Linux ")]
     fill_tables({"peers": f"{compare_peers.summary(lines, targets, guest)}. {about[0]}.\n\n{compare_peers.table(lines)}",
                  "peers-more": compare_peers.more(targets, guest, linux),
                  "peers-workloads": compare_peers.workloads(guest, linux)})
-    for page in (PAGE, pathlib.Path("doc/answers.md"), pathlib.Path("README.md")):
-        def single_peer(match):
-            rows = linux if match[1].endswith(":linux") else guest
-            return f"<!--@{match[1]}-->{compare_peers.number(rows[match[1].removesuffix(':linux')])}<!---->"
-        text = re.sub(r"<!--@(\S+?)-->[^<]*<!---->", single_peer, page.read_text(encoding="utf-8"))
-        page.write_text(text, encoding="utf-8")
+    both = guest | {f"{row}:linux": median for row, median in linux.items()}
+    fill_figures("@", lambda key: compare_peers.number(both[key]), PAGE, "doc/answers.md", "README.md")
     for name, picture in plot_bench.peer_plots(guest, linux).items():
         pathlib.Path("doc", name).write_text(picture, encoding="utf-8")
 
@@ -113,8 +111,7 @@ def main():
             if "_lines_" in name or "entry_writes" in name or "locks" in name or "flushes" in name),
     }
     fill_tables(tables)
-    for page in ("doc/answers.md", "README.md"):
-        fill_figures(rows, pathlib.Path(page))
+    fill_figures("=", lambda key: single(rows, key), "doc/answers.md", "README.md")
     figures = {name: median for name, (median, _) in rows.items()}
     for name, wanted in plot_bench.PLOTS.items():
         pathlib.Path(f"doc/bench-{name}.svg").write_text(plot_bench.plot(figures, *wanted), encoding="utf-8")

@@ -17,13 +17,6 @@ Line = collections.namedtuple("Line", "row work tabula linux others ratio elsewh
 WORKLOADS = pathlib.Path("test/workloads")
 
 
-def read(name):
-    """row -> median"""
-    lines = pathlib.Path(name).read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines if line and line[0] != "#"]
-    return {row[0]: float(row[2]) for row in rows}
-
-
 def read_targets(name):
     targets = []
     for line in pathlib.Path(name).read_text(encoding="utf-8").splitlines():
@@ -104,7 +97,8 @@ def summary(lines, targets, guest):
 
 
 def main():
-    targets, guest, linux = read_targets(sys.argv[1]), read(sys.argv[2]), read(sys.argv[3])
+    targets = read_targets(sys.argv[1])
+    guest, linux = plot_bench.medians(sys.argv[2]), plot_bench.medians(sys.argv[3])
     try:
         lines = compare(targets, guest, linux)
     except KeyError as name:

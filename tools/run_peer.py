@@ -5,13 +5,10 @@
 The same emulator, one CPU and as much memory, the clock counting instructions; Linux at its
 leanest: everything is off that Debian turns on and Linux can do without.
 """
-import pathlib
-import subprocess
 import sys
-import tempfile
 import time
 
-from run_bench import ROW
+import run_bench
 
 LIMIT = 3600  # seconds
 # No rep stosb (ERMS): it would count 4,096 for a page where rep stosq counts 512. No rseq in the
@@ -34,34 +31,23 @@ def command(kernel, initramfs, serial):
 
 def rows_of(text):
     """What stands in the table: remarks and rows. Raises ValueError where the run was not whole."""
-    lines = text.replace("\r", "").split("\n")
+    lines = run_bench.lines_of(text)
     failures = [line for line in lines if line.startswith("# FAIL")]
-    rows = [line for line in lines if ROW.match(line)]
-    names = [row.split("\t")[0] for row in rows]
     if failures:
         raise ValueError("\n".join(failures))
+    rows = run_bench.rows_of(lines)
     if "# end" not in lines or not rows:
         raise ValueError(f"the run did not come to its end: {len(rows)} rows")
-    if len(set(names)) != len(names):
-        raise ValueError(f"a row came twice: {sorted(names)}")
     return [line for line in lines if line.startswith("# ") and line != "# end"] + rows
 
 
 def main():
     kernel, initramfs, output = sys.argv[1:]
-    output = pathlib.Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.unlink(missing_ok=True)
+    output = run_bench.fresh(output)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="tabula-") as folder:
-        serial = pathlib.Path(folder) / "serial"
-        serial.touch()
-        try:
-            subprocess.run(command(kernel, initramfs, serial), timeout=LIMIT, stdin=subprocess.DEVNULL,
-                           check=False)
-        except subprocess.TimeoutExpired:
-            print(f"bench-peers: no end after {LIMIT} s", file=sys.stderr)
-        text = serial.read_text(errors="replace")
+    status, text = run_bench.run(lambda serial: command(kernel, initramfs, serial), LIMIT)
+    if status == -1:
+        print(f"bench-peers: no end after {LIMIT} s", file=sys.stderr)
     try:
         lines = rows_of(text)
     except ValueError as problem:

@@ -4,8 +4,8 @@ import hashlib
 import os
 import pathlib
 import re
-import subprocess
 import shutil
+import subprocess
 import sys
 import threading
 

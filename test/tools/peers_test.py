@@ -49,8 +49,8 @@ class Comparison(unittest.TestCase):
                               f"replay_a\t1\t{replay}\t9\t9\n", encoding="utf-8")
 
     def lines(self):
-        return compare_peers.compare(compare_peers.read_targets(self.targets), compare_peers.read(self.guest),
-                                     compare_peers.read(self.linux))
+        return compare_peers.compare(compare_peers.read_targets(self.targets), plot_bench.medians(self.guest),
+                                     plot_bench.medians(self.linux))
 
     def test_met_or_not(self):
         self.assertEqual([(line.row, line.ratio, line.met) for line in self.lines()],
@@ -59,7 +59,7 @@ class Comparison(unittest.TestCase):
         self.write_linux(replay=99)
         self.assertEqual(self.lines()[3].met, "no")
         self.assertEqual(compare_peers.summary(self.lines(), compare_peers.read_targets(self.targets),
-                                               compare_peers.read(self.guest)),
+                                               plot_bench.medians(self.guest)),
                          "2 of 4 targets are met; not measured yet: later")
 
     def test_table(self):
@@ -67,8 +67,8 @@ class Comparison(unittest.TestCase):
         self.assertIn("| `quick` | a thing | 40 | 400; `other` 5 | 10.0 | somebody 7 | 50 | yes |\n", text)
         self.assertIn("| `slow` | another | 1,201 | 600 | 0.5 |  | 1,200 | **no** |\n", text)
         self.assertIn("| `replay_a` | calls | 30 | 100 | 3.3 |  | 30 % of Linux | yes |\n", text)
-        more = compare_peers.more(compare_peers.read_targets(self.targets), compare_peers.read(self.guest),
-                                  compare_peers.read(self.linux))
+        more = compare_peers.more(compare_peers.read_targets(self.targets), plot_bench.medians(self.guest),
+                                  plot_bench.medians(self.linux))
         self.assertTrue(more.endswith("|---|\n| `more` | 0 | 3 | – |\n"))
 
     def test_a_row_that_linux_lacks(self):
@@ -80,7 +80,7 @@ class Comparison(unittest.TestCase):
 
     def test_the_targets_themselves(self):
         """Every row of the baseline that is a target's is spelled as there, and a target is a number."""
-        baseline = compare_peers.read(ROOT / "bench/baseline.tsv")
+        baseline = plot_bench.medians(ROOT / "bench/baseline.tsv")
         targets = compare_peers.read_targets(ROOT / "bench/targets.tsv")
         self.assertEqual(len({target.row for target in targets}), len(targets))
         self.assertGreater(len([target for target in targets if target.row in baseline]), 40)
@@ -90,7 +90,7 @@ class Comparison(unittest.TestCase):
             self.assertTrue(words)
 
     def test_workloads(self):
-        baseline = compare_peers.read(ROOT / "bench/baseline.tsv")
+        baseline = plot_bench.medians(ROOT / "bench/baseline.tsv")
         text = compare_peers.workloads({"replay_python": 10.0}, {"replay_python": 40.0})
         self.assertTrue(text.endswith("| python | 345 | 3,450 | 13,800 | 25.0% |\n"), text)
         self.assertEqual(sum(row.startswith("replay_") for row in baseline), 4)
@@ -99,7 +99,7 @@ class Comparison(unittest.TestCase):
 class Plots(unittest.TestCase):
     def test_of_both(self):
         """All that they want are rows of the benchmark; the dearer of two lies higher."""
-        guest = compare_peers.read(ROOT / "bench/baseline.tsv")
+        guest = plot_bench.medians(ROOT / "bench/baseline.tsv")
         linux = {row: figure * 100 for row, figure in guest.items()}
         pictures = plot_bench.peer_plots(guest, linux)
         self.assertEqual(pictures, plot_bench.peer_plots(guest, linux))
