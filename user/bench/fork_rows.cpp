@@ -25,6 +25,8 @@ std::uint64_t touched(std::uint64_t bytes) {
     return address;
 }
 
+} // namespace
+
 void measure_fork(std::uint64_t mebibytes, std::string_view call, std::string_view whole) {
     if (mebibytes != 0) (void)touched(mebibytes * mebibyte);
     const int count = mebibytes >= 256 ? 20 : mebibytes != 0 ? 100 : 1'000;
@@ -46,15 +48,6 @@ void measure_fork(std::uint64_t mebibytes, std::string_view call, std::string_vi
     calls.print(call);
     if (!whole.empty()) wholes.print(whole);
 }
-
-} // namespace
-
-void measure_fork_0() { measure_fork(0, "fork_call_only_0M", "fork_exit_wait_0M"); }
-void measure_fork_4() { measure_fork(4, "fork_call_only_4M", {}); }
-void measure_fork_16() { measure_fork(16, "fork_call_only_16M", {}); }
-void measure_fork_64() { measure_fork(64, "fork_call_only_64M", {}); }
-void measure_fork_256() { measure_fork(256, "fork_call_only_256M", {}); }
-void measure_fork_1024() { measure_fork(1024, "fork_call_only_1024M", {}); }
 
 namespace {
 

@@ -117,12 +117,6 @@ void keep_table() {
     (void)*reinterpret_cast<volatile char*>(fence);
 }
 
-void measure_map_counts(unsigned count, std::string_view row) {
-    fill(count);
-    keep_table();
-    measure_map_unmap(row, page_size, 0);
-}
-
 } // namespace
 
 void measure_map_sizes() {
@@ -136,14 +130,12 @@ void measure_map_counts_0() {
     keep_table();
     measure_map_touch_unmap("mmap_touch_munmap_4K_n0");
 }
-void measure_map_counts_10() { measure_map_counts(10, "mmap_munmap_4K_n10"); }
-void measure_map_counts_100() { measure_map_counts(100, "mmap_munmap_4K_n100"); }
-void measure_map_counts_662() { measure_map_counts(662, "mmap_munmap_4K_n662"); }
-void measure_map_counts_2000() { measure_map_counts(2'000, "mmap_munmap_4K_n2000"); }
-void measure_map_counts_20000() { measure_map_counts(20'000, "mmap_munmap_4K_n20000"); }
-void measure_map_counts_60000() { measure_map_counts(60'000, "mmap_munmap_4K_n60000"); }
 
-namespace {
+void measure_map_counts(unsigned count, std::string_view row) {
+    fill(count);
+    keep_table();
+    measure_map_unmap(row, page_size, 0);
+}
 
 void measure_fragmented(std::uint64_t holes, std::string_view row) {
     const std::uint64_t region =
@@ -165,13 +157,6 @@ void measure_fragmented(std::uint64_t holes, std::string_view row) {
     }
     samples.print(row);
 }
-
-} // namespace
-
-void measure_fragmented_20() { measure_fragmented(20, "frag20_mmap_munmap_2p_skip_all"); }
-void measure_fragmented_200() { measure_fragmented(200, "frag200_mmap_munmap_2p_skip_all"); }
-void measure_fragmented_2000() { measure_fragmented(2'000, "frag2000_mmap_munmap_2p_skip_all"); }
-void measure_fragmented_20000() { measure_fragmented(20'000, "frag20000_mmap_munmap_2p_skip_all"); }
 
 namespace {
 

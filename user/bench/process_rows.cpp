@@ -28,8 +28,6 @@ void measure_null() {
     samples.print("null_getppid");
 }
 
-namespace {
-
 void measure_spawn(std::uint64_t mebibytes, std::string_view row) {
     if (mebibytes != 0) {
         const auto memory = user::map(mebibytes * mebibyte);
@@ -48,11 +46,6 @@ void measure_spawn(std::uint64_t mebibytes, std::string_view row) {
     }
     samples.print(row);
 }
-
-} // namespace
-
-void measure_spawn_0() { measure_spawn(0, "posix_spawn_exit_wait_0M"); }
-void measure_spawn_1024() { measure_spawn(1024, "posix_spawn_exit_wait_1024M"); }
 
 void measure_thread() {
     constexpr std::string_view row = "thread_pthread_create_join";

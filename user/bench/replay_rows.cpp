@@ -132,6 +132,8 @@ bool run_in_copy(std::string_view row, const trace::Table& table, Report& report
     return false;
 }
 
+} // namespace
+
 void measure_replay(std::string_view row, std::string_view path) {
     const auto file = user::open_file(path);
     if (!file) return leave_out(row, "its trace is not in the boot archive");
@@ -152,12 +154,5 @@ void measure_replay(std::string_view row, std::string_view path) {
     }
     samples.print(row, table.header->operations);
 }
-
-} // namespace
-
-void measure_replay_firefox() { measure_replay("replay_firefox", "traces/firefox.calls"); }
-void measure_replay_mpv() { measure_replay("replay_mpv", "traces/mpv.calls"); }
-void measure_replay_cc1plus() { measure_replay("replay_cc1plus", "traces/cc1plus.calls"); }
-void measure_replay_python() { measure_replay("replay_python", "traces/python.calls"); }
 
 } // namespace bench

@@ -61,27 +61,17 @@ void measure_faults();
 void measure_huge();
 void measure_map_sizes();
 void measure_map_counts_0();
-void measure_map_counts_10();
-void measure_map_counts_100();
-void measure_map_counts_662();
-void measure_map_counts_2000();
-void measure_map_counts_20000();
-void measure_map_counts_60000();
-void measure_fragmented_20();
-void measure_fragmented_200();
-void measure_fragmented_2000();
-void measure_fragmented_20000();
+/// With so many mappings.
+void measure_map_counts(unsigned count, std::string_view row);
+/// Above so many holes of one page.
+void measure_fragmented(std::uint64_t holes, std::string_view row);
 void measure_protect();
 void measure_files();
 void measure_upcalls();
-void measure_spawn_0();
-void measure_spawn_1024();
-void measure_fork_0();
-void measure_fork_4();
-void measure_fork_16();
-void measure_fork_64();
-void measure_fork_256();
-void measure_fork_1024();
+/// By a process with so many MiB touched.
+void measure_spawn(std::uint64_t mebibytes, std::string_view row);
+/// The same. `whole`: the row until the child was reaped; none.
+void measure_fork(std::uint64_t mebibytes, std::string_view call, std::string_view whole = {});
 void measure_cow();
 void measure_cow_first();
 void measure_thread();
@@ -89,10 +79,8 @@ void measure_yield();
 void measure_ipc();
 void measure_notification();
 void measure_memory_per_mapping();
-void measure_replay_firefox();
-void measure_replay_mpv();
-void measure_replay_cc1plus();
-void measure_replay_python();
+/// The trace of which the boot archive has the table of calls at `path`.
+void measure_replay(std::string_view row, std::string_view path);
 
 /// Serves as the other side in `measure_ipc`: `bench --echo`.
 int serve_echo();
