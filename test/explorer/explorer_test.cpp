@@ -6,6 +6,7 @@
 // TABULA_EXPLORED names a file for a line about each scenario.
 #include "explorer/sabotage.hpp"
 #include "explorer/scenario.hpp"
+#include "shim/seeds.hpp"
 
 #include <doctest/doctest.h>
 
@@ -22,7 +23,7 @@ constexpr bool slow = true;
 #else
 constexpr bool slow = false;
 #endif
-const bool longer = std::getenv("TABULA_LONG") != nullptr && !slow;
+const bool longer = shim::runs_long() && !slow;
 
 void note(const Scenario& scenario, const Verdict& verdict) {
     const char* const file = std::getenv("TABULA_EXPLORED");

@@ -116,7 +116,7 @@ struct Place {
     /// Rights of each page that a query told, as digits: of each page what was so at some time.
     std::string told{};
     std::array<bool, cpu_most> copied{};
-    bool child_ended = false;
+    bool child_lives = false;
     /// Whether what takes pages out of the object is refused, when operations are done one at a
     /// time: since others take some out, or since somebody has the page in hand.
     enum class Refusal : std::uint8_t { none, at_once, in_hand };
