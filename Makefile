@@ -209,7 +209,7 @@ flags_coverage := $(flags_plain) $(coverage_flags)
 flags_tsan := $(flags_plain) $(tsan_flags)
 $(addprefix $(build)/flags.,user example compare peer $(kernel_variants) $(hosted_variants)): $(build)/flags.%: FORCE
 	@mkdir -p $(@D)
-	@echo '$(subst ','"'"',$(flags_$*))' > $@.new
+	@echo '$(subst ','"'"',$(flags_$*) $(call test_optimisation,$*))' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 .PHONY: FORCE
 FORCE:
@@ -297,7 +297,7 @@ $(build)/boot.tar: $(programs:%=$(build)/user/%) $(archive_files) $(build)/archi
 
 # ---- recorded traces as tables of calls, in the benchmark's own boot archive ------------------------
 
-traces := firefox mpv cc1plus python
+traces := $(sort $(basename $(notdir $(wildcard test/workloads/*.map))))
 trace_tables := $(traces:%=$(build)/traces/%.calls)
 $(build)/traces/%.calls: test/workloads/%.map tools/compile_trace.py | deps
 	@mkdir -p $(@D)

@@ -152,7 +152,7 @@ void Transaction::lock_part(const TableRef& table, VirtRange range, VirtRange bu
             [[unlikely]] {
             get_own(table, index);
             entry = table.slots[index].load();
-            anew = false;
+            anew = false; // it comes locked
         }
         if (entry.is_own_table()) {
             const TableRef child = table.below(entry, index);

@@ -7,7 +7,7 @@
 
 namespace maps {
 
-/// The levels, from the top; those of page tables last.
+/// The highest level that is drawn; the lowest, of page tables, is 1.
 inline constexpr unsigned top_level = 4;
 
 /// Draws one level out of all runs of a space, in rising order.
