@@ -154,6 +154,7 @@ struct ProcessInfo {
     X(free, "free")                                                                                \
     X(page_tables, "page-tables")                                                                  \
     X(reclaimable, "reclaimable")                                                                  \
+    X(shared_tables, "shared-tables")                                                              \
     X(kernel, "kernel")                                                                            \
     X(anonymous, "anonymous")                                                                      \
     X(cache, "cache")                                                                              \

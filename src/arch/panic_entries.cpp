@@ -63,6 +63,9 @@ void log_entry(const Entry& entry, Level level, unsigned index) {
         return;
     case EntryKind::parked: log("  {}[{}]: parked, no rights", table, index); return;
     case EntryKind::uncached: log("  {}[{}]: not in the cache", table, index); return;
+    case EntryKind::graft:
+        log("  {}[{}]: an object's table at {}, {}", table, index, entry.frame(), rights);
+        return;
     }
     // Only a damaged entry says something else.
     log("  {}[{}]: {:016x} is no entry", table, index, entry.raw());

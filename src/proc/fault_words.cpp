@@ -79,7 +79,8 @@ std::string_view state_name(vm::EntryKind kind) {
     case vm::EntryKind::table: return "empty";
     case vm::EntryKind::leaf: return "present";
     case vm::EntryKind::lazy: return "lazy";
-    case vm::EntryKind::shared: return "shared";
+    case vm::EntryKind::shared:
+    case vm::EntryKind::graft: return "shared";
     case vm::EntryKind::file: return "file";
     case vm::EntryKind::callback: return "callback";
     case vm::EntryKind::parked: return "parked";

@@ -228,11 +228,11 @@ abi::ProcessInfo Process::info() {
     return info;
 }
 
-std::uint64_t Process::reclaimable_tables() {
+vm::AddressSpace::Counts Process::map_counts() {
     auto state = state_.lock();
-    if (!state->space_open) return 0;
+    if (!state->space_open) return {};
     const vm::Visit visit(space_.translations());
-    return space_.counts().reclaimable;
+    return space_.counts();
 }
 
 void initialise_processes() {
@@ -240,12 +240,12 @@ void initialise_processes() {
     next_id.store(1);
 }
 
-PageCount reclaimable_tables() {
-    std::uint64_t sum = vm::kernel_space().counts().reclaimable;
+vm::AddressSpace::Counts map_counts() {
+    vm::AddressSpace::Counts sum = vm::kernel_space().counts();
     auto list = directory.lock();
     for (Process* process = list->front(); process != nullptr; process = list->after(*process))
-        sum += process->reclaimable_tables();
-    return {sum};
+        sum += process->map_counts();
+    return sum;
 }
 
 void validate_spaces() {

@@ -73,8 +73,8 @@ public:
     /// beside theirs: not_found (it has ended).
     Result<VirtAddr> receive(Process& from, const vm::TransferRequest& request, bool moves);
     abi::ProcessInfo info();
-    /// Tables of its map that hold nothing.
-    std::uint64_t reclaimable_tables();
+    /// What its map holds; nothing once it has exited.
+    vm::AddressSpace::Counts map_counts();
     /// For validate_spaces.
     void validate_space();
 
@@ -120,7 +120,7 @@ void initialise_processes();
 /// entries. In builds that validate (vm/validate.hpp) only. Takes directory rank.
 void validate_spaces();
 
-/// Tables of all spaces, the kernel's included, that hold nothing. Takes directory rank.
-PageCount reclaimable_tables();
+/// What the maps of all spaces hold, the kernel's included. Takes directory rank.
+vm::AddressSpace::Counts map_counts();
 
 } // namespace proc

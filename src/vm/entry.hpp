@@ -20,6 +20,9 @@
 //   0  0  huge access noreserve origin ceiling 1 ... 1    id         0  cow shared 0    0 state 0
 //
 // Parked keeps a frame: bits 12..51 hold the complement of its address.
+//
+// A graft is a table entry of level 2 that is "don't free me": the page table is an object's, and
+// access, ceiling and intent stand here for all pages below it.
 #pragma once
 
 #include "vm/entry_view.hpp"
@@ -76,10 +79,9 @@ public:
         return not_present(state_uncached, Id{0}, Access::none(), Intent{}, 0);
     }
     /// A table one level down. Precondition: `frame` page-aligned, not 0.
-    static constexpr Entry table(PhysAddr frame, bool user, bool writable = true,
-                                 Ceiling ceiling = Ceiling::all()) {
+    static constexpr Entry table(PhysAddr frame, bool user, bool writable = true) {
         return Entry{frame.value | bit_present | (writable ? bit_write : 0) |
-                     (user ? bit_user : 0) | (std::uint64_t{ceiling.bits()} << ceiling_shift)};
+                     (user ? bit_user : 0)};
     }
     /// A present leaf at `level` (1 to 3). Precondition: `frame` aligned to the level's size;
     /// access is not none (that is parked).
@@ -114,10 +116,22 @@ public:
                      (access.executable() ? 0 : no_execute())};
     }
 
+    /// Pages of an object, in the place of `promise`, which stands for them: read through a page
+    /// table of the object's cache. Precondition: nothing of it may be written. `is_private`: of a
+    /// private mapping.
+    static constexpr Entry graft(PhysAddr table, Entry promise, bool is_private) {
+        return Entry{table.value | bit_present | bit_user | bit_shared |
+                     (is_private ? bit_cow : 0) | (promise.bits_ & granted_mask) |
+                     (promise.access().executable() ? 0 : no_execute())};
+    }
+
     /// Which alternative this is in a table at `level`.
     constexpr EntryKind kind(Level level) const {
-        if ((bits_ & bit_present) != 0)
-            return level > 1 && (bits_ & bit_page_size) == 0 ? EntryKind::table : EntryKind::leaf;
+        if ((bits_ & bit_present) != 0) {
+            if (level > 1 && (bits_ & bit_page_size) == 0) [[unlikely]]
+                return is_shared() ? EntryKind::graft : EntryKind::table;
+            return EntryKind::leaf;
+        }
         if (bits_ == 0) return EntryKind::empty;
         return static_cast<EntryKind>(((bits_ >> state_shift) & 7) + 2);
     }
@@ -127,8 +141,14 @@ public:
 
     constexpr bool empty() const { return bits_ == 0; }
     constexpr bool present() const { return (bits_ & bit_present) != 0; }
+    /// A table of a space's paging structure: one of its own, or one that other spaces have too.
     constexpr bool is_table(Level level) const {
-        return level > 1 && (bits_ & (bit_present | bit_page_size)) == bit_present;
+        return level > 1 && (bits_ & (bit_present | bit_page_size | bit_shared)) == bit_present;
+    }
+    /// An object's page table, and the space's as long as it stands here.
+    constexpr bool is_graft(Level level) const {
+        return level > 1 &&
+               (bits_ & (bit_present | bit_page_size | bit_shared)) == (bit_present | bit_shared);
     }
     /// Of an entry of an upper table: a table that no other space has, nor can have meanwhile.
     constexpr bool is_own_table() const {
@@ -137,7 +157,9 @@ public:
     /// Of a table: nothing below it may be written through this entry, since it may have other
     /// parents.
     constexpr bool is_narrowed() const { return (bits_ & bit_write) == 0; }
-    constexpr bool is_leaf(Level level) const { return present() && !is_table(level); }
+    constexpr bool is_leaf(Level level) const {
+        return present() && (level == 1 || (bits_ & bit_page_size) != 0);
+    }
     /// Frame of a present entry (table or leaf).
     constexpr PhysAddr frame() const { return PhysAddr{bits_ & frame_mask}; }
     constexpr Intent intent() const {
@@ -358,7 +380,7 @@ private:
 constexpr EntryView Entry::view(Level level) const {
     switch (kind(level)) {
     case EntryKind::empty: return EmptyView{};
-    case EntryKind::table: return TableView{frame(), hardware_writable(), user(), intent().ceiling};
+    case EntryKind::table: return TableView{frame(), hardware_writable(), user()};
     case EntryKind::leaf:
         return LeafView{.frame = frame(),
                         .access = access(),
@@ -371,6 +393,7 @@ constexpr EntryView Entry::view(Level level) const {
                         .accessed = accessed(),
                         .dirty = dirty(),
                         .soft_dirty = (bits_ & bit_soft_dirty) != 0};
+    case EntryKind::graft: return GraftView{frame(), access(), intent(), is_cow()};
     case EntryKind::lazy: return LazyView{access(), intent()};
     case EntryKind::shared: return SharedView{id(), access(), intent()};
     case EntryKind::file: return FileView{id(), access(), intent()};
@@ -406,7 +429,9 @@ constexpr Entry Entry::limited(Level level, Ceiling most, PhysAddr zeros) const 
 }
 
 // The SDM's positions (vol. 3A, tables 4-15 to 4-20), said once more as values.
-static_assert(Entry::table(PhysAddr{0x1000}, true).raw() == 0x0070000000001007);
+static_assert(Entry::table(PhysAddr{0x1000}, true).raw() == 0x1007);
+static_assert(Entry::graft(PhysAddr{0x1000}, Entry::file(Id{7}, Access::read(), {}), true).raw() ==
+              0x8400000000001605);
 static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read_execute(), 1, {}).raw() ==
               0x1400000000002005);
 static_assert(Entry::leaf(PhysAddr{0x2000}, Access::read(), 1, {}).raw() == 0x8400000000002005);

@@ -40,6 +40,8 @@ inline constexpr Level leaf_level_max = 3;
 /// The level of the large pages that memory of a process's own may have: blocks of 2 MiB.
 inline constexpr Level block_level = 2;
 inline constexpr unsigned block_order = level_bits;
+/// The level of the entries in which page tables of objects are grafted.
+inline constexpr Level graft_level = 2;
 
 /// How a leaf is cached; the values are the PWT and PCD bits, with PAT entry 1 set to
 /// write-combining at boot (SDM 11.12). The PAT bit itself is never set.
@@ -69,7 +71,6 @@ struct TableView {
     PhysAddr frame;
     bool writable; ///< false: the parent entry narrows all below it
     bool user;
-    Ceiling ceiling; ///< of a graft; all() otherwise
     constexpr bool operator==(const TableView&) const = default;
 };
 struct LeafView {
@@ -119,8 +120,15 @@ struct ParkedView {
 struct UncachedView {
     constexpr bool operator==(const UncachedView&) const = default;
 };
+struct GraftView {
+    PhysAddr table;
+    Access access; ///< to all pages below it
+    Intent intent;
+    bool is_private; ///< of a private mapping
+    constexpr bool operator==(const GraftView&) const = default;
+};
 using EntryView = std::variant<EmptyView, TableView, LeafView, LazyView, SharedView, FileView,
-                               CallbackView, ParkedView, UncachedView>;
+                               CallbackView, ParkedView, UncachedView, GraftView>;
 
 /// The alternatives by number, for switches; the order is EntryView's.
 enum class EntryKind : std::uint8_t {
@@ -132,7 +140,8 @@ enum class EntryKind : std::uint8_t {
     file,
     callback,
     parked,
-    uncached
+    uncached,
+    graft
 };
 
 } // namespace vm

@@ -38,7 +38,8 @@ Result<Entry> AddressSpace::continuation(Entry entry, Level level, VirtAddr addr
     case EntryKind::file: return entry;
     case EntryKind::leaf:
     case EntryKind::parked:
-        if (entry.is_object_page()) return without_object_page(entry, address);
+    case EntryKind::graft:
+        if (entry.is_object_page()) return without_object_page(entry, level, address);
         if (entry.is_shared()) return Error::unsupported;
         return Entry::lazy(entry.access(), entry.intent());
     default: return Error::unsupported;

@@ -52,9 +52,11 @@ struct Transaction::Copy {
         put(to, index, Entry::table(made->frame, true));
         return {};
     }
-    /// Lets it say what an entry says that holds nothing of its own.
+    /// Lets it say what an entry says that holds no page of the original's own.
     void repeat(const TableRef& to, unsigned index, Entry entry) {
         charge += charge_of(entry, to.level);
+        if (entry.is_graft(to.level)) [[unlikely]]
+            frame_record(entry.frame()).references.fetch_add(1, std::memory_order_relaxed);
         if (!entry.empty()) put(to, index, entry);
     }
     static void put(const TableRef& to, unsigned index, Entry entry) {

@@ -16,8 +16,18 @@ struct TableDescriptor;
 
 /// What a frame is used for. `reserved` (0, so that zeroed records are born so) is memory that the
 /// allocator does not own: firmware, the kernel image, holes, the frame of address 0.
-enum class FrameKind : std::uint8_t { reserved, free, table, descriptor, kernel, anonymous, cache };
-inline constexpr unsigned frame_kind_count = 7;
+/// `cache_table`: a table of a memory object.
+enum class FrameKind : std::uint8_t {
+    reserved,
+    free,
+    table,
+    descriptor,
+    kernel,
+    anonymous,
+    cache,
+    cache_table
+};
+inline constexpr unsigned frame_kind_count = 8;
 
 /// The record of one frame. 32 bytes; all zero is valid (reserved).
 struct Frame {
@@ -31,11 +41,11 @@ struct Frame {
         false}; ///< of a cached page: shared mappings wrote it, and nobody asked yet
     union {
         Plain<TableDescriptor*> table = nullptr; ///< of a table
-        /// Of a cached page, and of a private copy of one: the number of its object, which may have
-        /// ended since.
+        /// Of a cached page, of a private copy of one, and of an object's table: the number of the
+        /// object, which may have ended since.
         Plain<std::uint64_t> object;
     };
-    Plain<std::uint64_t> index = 0; ///< of such a page: its index in its object
+    Plain<std::uint64_t> index = 0; ///< of such a page, or the first one below: its index there
     Plain<std::uint32_t> next = 0;  ///< frame numbers: free lists, pending frees
     Plain<std::uint32_t> previous = 0;
 

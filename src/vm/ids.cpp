@@ -133,6 +133,10 @@ void IdTable::free_unlinked() {
         const bool stays = attachment.in_use;
         attachment.in_use = false;
         if (attachment.object == nullptr || stays) continue;
+        if (attachment.object->must_stay()) { // until the next time
+            link(slot);
+            continue;
+        }
         attachment.object->remove(attachment);
         attachment.object->release();
         attachment.object = nullptr;

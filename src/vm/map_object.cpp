@@ -53,20 +53,12 @@ Result<void> AddressSpace::place_object(const ObjectRequest& request, VirtAddr a
                  request.placement == Placement::replace, nullptr);
 }
 
-Entry AddressSpace::without_object_page(Entry entry, VirtAddr address) {
-    const auto key = AttachmentKey::of_page(entry, address, page_frame(entry));
-    const Guard guard(ids_lock_);
-    const IdTable& table = *ids();
-    const auto id = table.find(key);
-    require(id.has_value(), "a page of no attachment");
-    return table.entry(*id, entry.access(), entry.intent());
-}
-
 Result<void> AddressSpace::discard_objects(VirtRange range) {
     Transaction transaction(*this, range);
     const auto without_page = [&](Entry entry, const Spot& where) {
         if (!entry.has_page()) return entry;
-        if (entry.is_object_page()) return without_object_page(entry, where.range.start);
+        if (entry.is_object_page())
+            return without_object_page(entry, where.level, where.range.start);
         return entry.is_shared() ? entry : Entry::lazy(entry.access(), entry.intent());
     };
     std::uint64_t before = 0;

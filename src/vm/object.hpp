@@ -11,6 +11,10 @@
 //
 // A cached frame counts who refers to it: the object, each present (or parked) entry, and whoever
 // is about to make such an entry. Its record says {number of the object, index}.
+//
+// A space may read through a table of level 1 as if it were its own (graft.cpp). The frame of the
+// table counts that; its record says {number of the object, first index}. Pages come into such a
+// table while others read through it; before one leaves it, nobody does.
 #pragma once
 
 #include "vm/commit.hpp"
@@ -124,6 +128,26 @@ public:
     /// was changed.
     void flush_users(std::uint64_t first, std::uint64_t end);
 
+    /// Whether a page is still in that frame, and to be had. Asked when an entry has it: if not,
+    /// who takes pages out may not have found the entry. Takes object rank.
+    bool has(std::uint64_t index, PhysAddr frame);
+
+    /// The table of its cache with a page, for a space to read through, with a reference for it: no
+    /// page leaves the table before that is dropped. Errors: not_found (there is none), would_block
+    /// (pages of it are leaving). Takes object rank.
+    Result<PhysAddr> lend_table(std::uint64_t index);
+    /// Whether it would still do so. Asked when the space reads through the table: if not, who
+    /// takes pages out may not have found that, and waits for the reference.
+    bool lends_table(std::uint64_t index);
+
+    /// Whether it would end with the caller's reference while processors may read through tables of
+    /// its cache. If so, that is over soon.
+    bool must_stay() {
+        if (references_.load(std::memory_order_acquire) != 1) return false;
+        const Guard guard(lock_);
+        return is_read_through(0);
+    }
+
     // Of all objects that have pagers:
     static std::uint64_t paged_count();
     /// The one that was given longest ago; none if there is none. Takes rank `users`.
@@ -174,11 +198,19 @@ private:
     /// Takes all pages from `first` on out of a table; true if nothing was left, and it is freed.
     bool drop_from(Entry table, Level level, std::uint64_t first);
     void free_level(PhysAddr frame);
+    /// Whether no page in the table of one leaves.
+    bool lends(std::uint64_t index) const;
+    /// Whether a space may read through a table with pages from `first` on.
+    bool is_read_through(std::uint64_t first) const;
+    /// The entry for the table of level 1 with a page; not present while a higher one speaks for
+    /// it. Precondition: the page is not beyond the end.
+    Entry find_table(std::uint64_t index) const;
     /// The entry of a page; null while a higher one speaks for it.
     Slot* find(std::uint64_t index) const;
     /// The same, with the tables that it takes. Errors: no_memory, limit_reached.
     Result<Slot*> make_slot(std::uint64_t index);
-    Result<PhysAddr> make_level();
+    /// `first`: the first page that it will have.
+    Result<PhysAddr> make_level(std::uint64_t first);
     /// Puts a frame there, the reference of which becomes the object's.
     void put(Slot& slot, std::uint64_t index, PhysAddr frame);
 

@@ -15,12 +15,21 @@ Slot& slot_at(Entry table, std::uint64_t page, Level level) {
     return static_cast<Slot*>(direct(table.frame()))[slot_index(page, level)];
 }
 
-/// How the cache's tables refer to a page. Nothing walks them but this file.
-Entry resident_page(PhysAddr frame) { return Entry::leaf(frame, Access::read(), 1, {}); }
+/// How the cache's tables refer to a page. Whoever grafts such a table allows no more than this.
+Entry resident_page(PhysAddr frame) {
+    return Entry::leaf(frame, Access::read_execute(), 1, {.shared = true});
+}
 /// Somebody has the frame for it in hand, and fills it with zeros.
 constexpr Entry being_made = Entry::lazy(Access::none(), {});
 
 } // namespace
+
+Entry MemoryObject::find_table(std::uint64_t index) const {
+    Entry entry = root_;
+    for (Level level = level_; level > 1 && entry.present(); --level)
+        entry = slot_at(entry, index, level).load();
+    return entry;
+}
 
 Slot* MemoryObject::find(std::uint64_t index) const {
     Entry entry = root_;
@@ -32,15 +41,43 @@ Slot* MemoryObject::find(std::uint64_t index) const {
     return nullptr;
 }
 
-Result<PhysAddr> MemoryObject::make_level() {
+bool MemoryObject::has(std::uint64_t index, PhysAddr frame) {
+    const Guard guard(lock_);
+    if (!gives(index)) return false;
+    const Slot* const slot = find(index);
+    return slot != nullptr && slot->load().present() && slot->load().frame() == frame;
+}
+
+bool MemoryObject::lends(std::uint64_t index) const {
+    const std::uint64_t first = align_down(index, table_entries);
+    return leaving_end_ <= first || first + table_entries <= leaving_first_;
+}
+
+bool MemoryObject::lends_table(std::uint64_t index) {
+    const Guard guard(lock_);
+    return lends(index);
+}
+
+Result<PhysAddr> MemoryObject::lend_table(std::uint64_t index) {
+    const Guard guard(lock_);
+    if (!lends(index)) return Error::would_block;
+    const Entry table = index < pages_ ? find_table(index) : Entry::absent();
+    if (!table.present()) return Error::not_found;
+    frame_record(table.frame()).references.fetch_add(1, std::memory_order_relaxed);
+    return table.frame();
+}
+
+Result<PhysAddr> MemoryObject::make_level(std::uint64_t first) {
     const bool charged = source_ == Source::zeros; // with the whole of it
     if (!charged) TRY(account_.charge({1}));
-    const auto frame = allocate_frame(FrameKind::table);
+    const auto frame = allocate_frame(FrameKind::cache_table);
     if (!frame) {
         if (!charged) account_.release({1});
         return frame.error();
     }
     if (!charged) charged_ += 1;
+    frame_record(*frame).object = number_;
+    frame_record(*frame).index = first;
     auto* const slots = static_cast<Slot*>(direct(*frame));
     for (unsigned index = 0; index < table_entries; ++index) slots[index].store(Entry::uncached());
     return *frame;
@@ -48,13 +85,14 @@ Result<PhysAddr> MemoryObject::make_level() {
 
 Result<Slot*> MemoryObject::make_slot(std::uint64_t index) {
     Entry entry = root_;
-    if (!entry.present()) root_ = entry = Entry::table(TRY(make_level()), false);
+    if (!entry.present()) root_ = entry = Entry::table(TRY(make_level(0)), false);
     for (Level level = level_;; --level) {
         Slot& slot = slot_at(entry, index, level);
         if (level == 1) return &slot;
         entry = slot.load();
         if (entry.present()) continue;
-        entry = Entry::table(TRY(make_level()), false);
+        const std::uint64_t first = align_down(index, level_pages(level));
+        entry = Entry::table(TRY(make_level(first)), false);
         slot.store(entry);
     }
 }

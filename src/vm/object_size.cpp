@@ -25,11 +25,25 @@ Result<void> MemoryObject::evict(std::uint64_t index) {
     const Guard guard(lock_);
     leaving_end_ = 0;
     Slot& slot = *find(index);
-    const Frame& record = frame_record(slot.load().frame());
-    if (record.written.load() || record.references.load(std::memory_order_acquire) != 1)
+    const PhysAddr frame = slot.load().frame();
+    if (frame_record(frame).written.load() || has_users(frame) ||
+        has_users(find_table(index).frame()))
         return Error::would_block;
     take_page(slot);
     return {};
+}
+
+bool MemoryObject::is_read_through(std::uint64_t first) const {
+    const auto any = [&](auto& self, Entry table, Level level, std::uint64_t start) -> bool {
+        if (!table.present() || start + level_pages(level + 1) <= first) return false;
+        if (level == 1) return has_users(table.frame());
+        const auto* const slots = static_cast<const Slot*>(direct(table.frame()));
+        for (unsigned index = 0; index < table_entries; ++index)
+            if (self(self, slots[index].load(), level - 1, start + index * level_pages(level)))
+                return true;
+        return false;
+    };
+    return any(any, root_, level_, 0);
 }
 
 void MemoryObject::take_page(Slot& slot) {
@@ -54,12 +68,16 @@ Result<void> MemoryObject::resize(PageCount pages) {
         pages_ = pages.value;
     }
     change_everywhere(pages.value, old, &AddressSpace::maps_any, &AddressSpace::drop_cached);
-    const Guard guard(lock_);
-    leaving_end_ = 0;
-    const Entry root = root_;
-    if (root.present() && drop_from(root, level_, pages.value)) root_ = Entry::uncached();
-    lower_root(pages.value);
-    return {};
+    for (;; port::spin_wait()) {
+        const Guard guard(lock_);
+        // Who let go of a table has its processors flush it now.
+        if (is_read_through(pages.value)) continue;
+        leaving_end_ = 0;
+        const Entry root = root_;
+        if (root.present() && drop_from(root, level_, pages.value)) root_ = Entry::uncached();
+        lower_root(pages.value);
+        return {};
+    }
 }
 
 Result<void> MemoryObject::lengthen(std::uint64_t pages) {
@@ -70,7 +88,7 @@ Result<void> MemoryObject::lengthen(std::uint64_t pages) {
     TRY(account_.charge({more}));
     charged_ += more;
     for (Entry root = root_; level_ < level && root.present(); ++level_) {
-        const auto frame = make_level();
+        const auto frame = make_level(0);
         if (!frame) {
             lower_root(pages_);
             return frame.error();

@@ -7,11 +7,11 @@
 
 namespace vm {
 
-bool CachedPages::has(Entry entry, VirtAddr address) const {
+bool CachedPages::has(Entry entry, Level level, VirtAddr address) const {
     if (!entry.has_page() || !entry.is_counted()) return false;
     const Frame& record = frame_record(page_frame(entry));
     const std::uint64_t index = record.index;
-    return record.object == object->number() && first <= index && index < end &&
+    return record.object == object->number() && first < index + level_pages(level) && index < end &&
            base + (index << page_bits) == address.value;
 }
 
@@ -40,7 +40,7 @@ bool holds_any(const TableRef& table, VirtRange range, const CachedPages& pages,
         const Entry entry = table.slots[index].load();
         const VirtAddr start = table.address_of(index);
         if (!entry.is_table(table.level)) {
-            if (pages.has(entry, start) && wanted(entry)) return true;
+            if (pages.has(entry, table.level, start) && wanted(entry)) return true;
             continue;
         }
         const VirtAddr end = start + level_size(table.level);
@@ -72,6 +72,19 @@ bool AddressSpace::writes_any(const CachedPages& pages) const {
     });
 }
 
+void AddressSpace::drop_grafts(const CachedPages& pages) {
+    const Visit visit(translations_);
+    any_piece(pages, range_, [&](VirtRange range) {
+        for (VirtAddr at = range.start; at < range.end;) {
+            const auto [entry, level] = locate(at);
+            const VirtRange span = entry_span(at, std::max(level, graft_level));
+            if (entry.is_graft(level) && pages.has(entry, level, span.start)) ungraft(at);
+            at = span.end;
+        }
+        return false;
+    });
+}
+
 template <typename Change>
 void AddressSpace::for_page_tables(const CachedPages& pages, Change change) {
     const Visit visit(translations_);
@@ -92,14 +105,15 @@ void AddressSpace::for_page_tables(const CachedPages& pages, Change change) {
 }
 
 void AddressSpace::drop_cached(const CachedPages& pages) {
+    drop_grafts(pages);
     constexpr auto never = [](Entry) { return false; };
     for_page_tables(pages, [&](Transaction& transaction) {
         // What they are charged for stays: private ones are promised copies still.
         const auto reserved = transaction.reserve(0, 1, never);
         require(reserved.ok(), "a page leaves the map without memory");
         transaction.apply_to_each(never, [&](Entry entry, const Spot& where) {
-            if (!pages.has(entry, where.range.start)) return entry;
-            return without_object_page(entry, where.range.start);
+            if (!pages.has(entry, where.level, where.range.start)) return entry;
+            return without_object_page(entry, where.level, where.range.start);
         });
     });
 }
@@ -107,7 +121,7 @@ void AddressSpace::drop_cached(const CachedPages& pages) {
 void AddressSpace::protect_cached(const CachedPages& pages) {
     for_page_tables(pages, [&](Transaction& transaction) {
         transaction.take_writes(
-            [&](Entry entry, VirtAddr address) { return pages.has(entry, address); });
+            [&](Entry entry, VirtAddr address) { return pages.has(entry, 1, address); });
     });
 }
 

@@ -22,8 +22,8 @@ struct CachedPages {
     std::uint64_t first;
     std::uint64_t end;
 
-    /// Whether an entry for an address holds one of them, out of the object's cache.
-    bool has(Entry entry, VirtAddr address) const;
+    /// Whether an entry at `level` for an address holds one of them, out of the object's cache.
+    bool has(Entry entry, Level level, VirtAddr address) const;
 };
 
 /// A space that maps pages of an object; it doesn't end meanwhile.

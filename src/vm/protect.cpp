@@ -44,6 +44,7 @@ Entry with_access(Entry entry, Level level, Access access, bool kernel) {
                                                                               kernel);
     case EntryKind::empty:
     case EntryKind::table:
+    case EntryKind::graft: // is none by then
     case EntryKind::uncached: break;
     }
     return entry;

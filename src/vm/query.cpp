@@ -22,7 +22,8 @@ State state_of(Entry entry, Level level) {
     switch (entry.kind(level)) {
     case EntryKind::leaf: return entry.is_shared() ? State::shared : State::present;
     case EntryKind::lazy: return State::lazy;
-    case EntryKind::shared: return State::shared;
+    case EntryKind::shared:
+    case EntryKind::graft: return State::shared;
     case EntryKind::file: return State::file;
     case EntryKind::callback: return State::callback;
     case EntryKind::parked: return State::parked;
@@ -56,6 +57,16 @@ std::uint32_t id_of(Entry entry, State state) {
     return entry.id().value;
 }
 
+/// Pages that an entry of a table at `level` has frames for.
+std::uint64_t present_pages(Entry entry, Level level) {
+    if (!entry.is_graft(level)) return entry.has_page() ? level_pages(level) : 0;
+    std::uint64_t pages = 0;
+    const auto* const slots = static_cast<const Slot*>(direct(entry.frame()));
+    for (unsigned index = 0; index < table_entries; ++index)
+        if (slots[index].load().present()) ++pages;
+    return pages;
+}
+
 /// One entry of a table at `level` as a run by itself. `ids`: what its id stands for.
 Run run_of(Entry entry, Level level, VirtAddr start, const IdTable* ids) {
     const State state = state_of(entry, level);
@@ -64,7 +75,7 @@ Run run_of(Entry entry, Level level, VirtAddr start, const IdTable* ids) {
         if (const ObjectPlace place = object_place(entry, state, start, ids); place.number != 0)
             return {.start = start.value,
                     .end = start.value + level_size(level),
-                    .present = entry.has_page() ? level_pages(level) : 0,
+                    .present = present_pages(entry, level),
                     .offset = place.offset,
                     .state = state,
                     .origin = entry.intent().origin,

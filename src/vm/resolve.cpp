@@ -30,7 +30,7 @@ Resolution AddressSpace::resolve_page(VirtAddr page, FaultAccess wanted, Touch t
     if (kind == EntryKind::empty) return refuse(Resolution::hole);
     if (kind != EntryKind::lazy && kind != EntryKind::leaf) {
         if (kind == EntryKind::table) return refuse(resolution_of(transaction.lacking()));
-        if (kind == EntryKind::file || kind == EntryKind::shared) {
+        if (kind == EntryKind::file || kind == EntryKind::shared || kind == EntryKind::graft) {
             if (!force && transaction.in_page_table() &&
                 resolve_cached(transaction, page, old, wanted)) [[likely]]
                 return Resolution::resolved;
@@ -133,7 +133,12 @@ AddressSpace::Located AddressSpace::locate(VirtAddr address) const {
 }
 
 Result<PhysAddr> AddressSpace::frame_of(VirtAddr address) const {
-    const auto [entry, level] = locate(address);
+    auto [entry, level] = locate(address);
+    if (entry.is_graft(level)) {
+        --level;
+        const auto* const slots = static_cast<const Slot*>(direct(entry.frame()));
+        entry = slots[level_index(address, level)].load();
+    }
     const std::uint64_t offset = align_down(address.value % level_size(level), page_size);
     if (entry.is_leaf(level)) return entry.frame() + offset;
     if (entry.kind(level) == EntryKind::parked) return entry.parked_frame() + offset;

@@ -11,8 +11,9 @@
 //
 // What happens meanwhile needs no wait: who finds another entry than before starts again.
 #include "vm/fault_access.hpp"
-#include "vm/ids.hpp"
 #include "vm/missing_page.hpp"
+#include "vm/object_place.hpp"
+#include "vm/object_users.hpp"
 #include "vm/transaction.hpp"
 
 namespace vm {
@@ -37,30 +38,6 @@ public:
 private:
     PhysAddr frame_;
 };
-
-/// What an entry that is not present stands for, at one page.
-struct Found {
-    ObjectRef object;
-    std::uint64_t base;
-    std::uint64_t index;
-    bool is_private;
-};
-Found find_object(const IdTable& ids, Entry entry, VirtAddr page) {
-    const Attachment& attachment = ids.at(entry.id());
-    return {.object = ObjectRef(*attachment.object),
-            .base = attachment.base,
-            .index = attachment.index_of(page),
-            .is_private = attachment.is_private};
-}
-bool still_says(const IdTable& ids, Entry entry, const Found& found) {
-    const Attachment& attachment = ids.at(entry.id());
-    return attachment.object == found.object.get() && attachment.base == found.base &&
-           attachment.is_private == found.is_private;
-}
-
-constexpr bool names_object(EntryKind kind) {
-    return kind == EntryKind::file || kind == EntryKind::shared;
-}
 
 Resolution why(PageState state) {
     switch (state) {
@@ -108,18 +85,32 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
             return reason;
         };
         // Something else by now: the access is tried again, and will see.
-        if (!names_object(old.kind(located.level))) return Resolution::resolved;
+        const auto found = find_object(located, page);
+        if (!found) return Resolution::resolved;
         if (force ? !old.access().readable() : !permits(old.access(), wanted))
             return refuse(Resolution::forbidden);
-        const Found found = find_object(*ids(), old, page);
+        const bool is_grafted = old.is_graft(located.level);
+        if (is_grafted && force) {
+            ungraft(page);
+            continue;
+        }
 
-        const MemoryObject::Held answer = found.object->hold(found.index);
+        const MemoryObject::Held answer = found->object->hold(found->index);
         if (answer.state == PageState::leaving) {
             port::spin_wait();
             continue;
         }
         if (answer.state != PageState::held) return refuse(why(answer.state));
         HeldPage held(answer);
+        if (is_grafted) return Resolution::resolved; // it stands in the table now
+        if (!force && can_graft(located, *found)) {
+            const auto grafted = graft(page, old, *found);
+            if (grafted) return Resolution::resolved;
+            if (grafted.error() == Error::no_memory || grafted.error() == Error::limit_reached)
+                return refuse(resolution_of(grafted.error()));
+            if (grafted.error() == Error::would_block) port::spin_wait();
+            continue;
+        }
         FreshFrames copy(0);
         // As of a private page: what a read changes means the same to all who have the table.
         [[gnu::uninitialized]] Transaction transaction(
@@ -127,19 +118,20 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
             wanted.write || force ? Sharing::ends : Sharing::in_place);
         const auto [current, level] = transaction.decisive();
         if (current.is_table(level)) return refuse(resolution_of(transaction.lacking()));
-        if (current != old || !still_says(*ids(), current, found) ||
-            !found.object->gives(found.index)) {
+        if (current != old || !found->is_named_by(current, *ids()) ||
+            !found->object->gives(found->index)) {
             transaction.leave();
             continue;
         }
         // Under the lock: the promise pays for one copy.
-        const bool copies = found.is_private && (wanted.write || force);
+        const bool copies = found->is_private && (wanted.write || force);
         if (copies && !copy.allocate_copy(FrameKind::anonymous, held.frame()))
             return refuse(Resolution::no_memory);
         const Entry now =
-            copies ? Entry::page(copy.first(), old, false, true)
-                   : Entry::leaf(held.frame(), old.access(), 1,
-                                 {.intent = old.intent(), .shared = true, .cow = found.is_private});
+            copies
+                ? Entry::page(copy.first(), old, false, true)
+                : Entry::leaf(held.frame(), old.access(), 1,
+                              {.intent = old.intent(), .shared = true, .cow = found->is_private});
         if (const auto done = install(transaction, old, now, copies ? charge_of_copy(old) : 0);
             !done)
             return refuse(resolution_of(done.error()));
@@ -148,6 +140,8 @@ Resolution AddressSpace::resolve_object(VirtAddr page, FaultAccess wanted, Touch
         else
             held.install();
         transaction.commit();
+        if (!copies && !found->object->has(found->index, now.frame()))
+            drop_cached({found->object.get(), found->base, found->index, found->index + 1});
         return Resolution::resolved;
     }
 }
@@ -161,7 +155,7 @@ Resolution AddressSpace::write_object_page(VirtAddr page, Touch touch, Located& 
     };
     if (old.is_table(level)) return refuse(resolution_of(transaction.lacking()));
     // Something else by now: as above.
-    if (!old.is_leaf(level) || !old.is_counted() || old.hardware_writable())
+    if (level != 1 || !old.present() || !old.is_counted() || old.hardware_writable())
         return Resolution::resolved;
     if (touch != Touch::populate && !old.access().writable()) return refuse(Resolution::forbidden);
     if (!old.is_cow()) {
@@ -182,12 +176,11 @@ Resolution AddressSpace::write_object_page(VirtAddr page, Touch touch, Located& 
     return Resolution::resolved;
 }
 
-std::optional<MissingPage> AddressSpace::missing_page(VirtAddr address) const {
+std::optional<MissingPage> AddressSpace::missing_page(VirtAddr address) {
     const VirtAddr page{align_down(address.value, page_size)};
-    const Located located = locate(page);
-    if (!names_object(located.entry.kind(located.level))) return std::nullopt;
-    Found found = find_object(*ids(), located.entry, page);
-    return MissingPage{std::move(found.object), found.index};
+    auto found = find_object(locate(page), page);
+    if (!found) return std::nullopt;
+    return MissingPage{std::move(found->object), found->index};
 }
 
 } // namespace vm

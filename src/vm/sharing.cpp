@@ -57,6 +57,7 @@ Result<void> Transaction::make_own(const TableRef& directory, unsigned index) {
         if (unpromised != 0) space_.account_.take_from_quotas({unpromised});
         directory.slots[index].store(Entry::table(shared.descriptor->frame, !space_.kernel_));
         note_block(shared);
+        if (const Entry first = shared.slots[0].load(); !first.has_page()) note_idle(shared, first);
         if (made != nullptr) free_table(made);
         return {};
     }
@@ -69,6 +70,8 @@ Result<void> Transaction::make_own(const TableRef& directory, unsigned index) {
     shared.descriptor->lock.unlock();
     obligations_.owe_tables({shared.base, shared.base + level_size(directory.level)});
     drop_shared(shared.descriptor->frame);
+    const TableRef own = table_at(made->frame, 1, shared.base);
+    note_idle(own, own.slots[0].load());
     return {};
 }
 

@@ -115,6 +115,8 @@ void add_counts(const TableRef& table, VirtRange range, AddressSpace::Counts& co
     const unsigned last = table.index_of(range.end - 1);
     for (unsigned index = table.index_of(range.start); index <= last; ++index) {
         const Entry entry = table.slots[index].load();
+        const bool narrowed = entry.is_table(table.level) && entry.is_narrowed();
+        if (narrowed || entry.is_graft(table.level)) ++counts.shared_tables;
         if (!entry.is_table(table.level)) continue;
         const VirtAddr start = table.address_of(index);
         const VirtAddr end = start + level_size(table.level);

@@ -20,6 +20,7 @@ class MemoryObject;
 class IdTable;
 struct AttachmentKey;
 struct MissingPage;
+struct ObjectPlace;
 struct CachedPages;
 class ObjectUser;
 class QuotaRef;
@@ -163,7 +164,7 @@ public:
     Result<VirtAddr> map_object(const ObjectRequest& request);
     /// After `needs_page`: the object, and the index of the page. None if the map has changed.
     /// Needs missing_page.hpp.
-    std::optional<MissingPage> missing_page(VirtAddr address) const;
+    std::optional<MissingPage> missing_page(VirtAddr address);
     /// For fork: `child`, which has no ids, gets those of this space. Before its entries are
     /// copied. Errors: no_memory, limit_reached.
     Result<void> share_ids(AddressSpace& child);
@@ -261,6 +262,9 @@ public:
     Result<VirtAddr> find_free(PageCount pages, std::uint64_t alignment, VirtRange within,
                                abi::Direction direction) const;
     Located locate(VirtAddr address) const;
+    /// Puts one entry, not present, in the place of each graft that maps some of a range, as before
+    /// it was read. Called with no lock held.
+    void ungraft_all(VirtRange range);
 
     PhysAddr root() const { return root_; }
     /// The root that user mode runs on: the same, or its mirror (port::mirrored_roots).
@@ -284,6 +288,17 @@ public:
         std::uint64_t tables = 0;       ///< pages of the paging structure, the root included
         std::uint64_t table_charge = 0; ///< pages that the tables are charged for
         std::uint64_t reclaimable = 0;  ///< of the tables, those that one entry could stand for
+        /// Page tables that it has, but not alone: since a fork, or an object's.
+        std::uint64_t shared_tables = 0;
+
+        Counts& operator+=(const Counts& more) {
+            anonymous += more.anonymous;
+            tables += more.tables;
+            table_charge += more.table_charge;
+            reclaimable += more.reclaimable;
+            shared_tables += more.shared_tables;
+            return *this;
+        }
     };
     Counts counts() const;
 
@@ -370,8 +385,19 @@ private:
     Result<void> place_object(const ObjectRequest& request, VirtAddr at);
     /// `discard` where pages of objects are in the range.
     Result<void> discard_objects(VirtRange range);
-    /// What stands for the page of an object, or for its private copy, once it is not present.
-    Entry without_object_page(Entry entry, VirtAddr address);
+    /// What stands for the pages of an object in an entry at `level` that maps an address, or for
+    /// its private copy, once they are not present.
+    Entry without_object_page(Entry entry, Level level, VirtAddr address);
+    /// The page of an object for which an entry stands, read without a lock: not present, or a
+    /// graft. None for any other, or if nothing like that is attached any more. Takes ids rank.
+    std::optional<ObjectPlace> find_object(const Located& at, VirtAddr page);
+    /// Whether a page table of the object's may stand where an entry does that names it.
+    static bool can_graft(const Located& at, const ObjectPlace& place);
+    /// Lets it stand there. Errors: not_found (anything else stands where `old` did, or there is no
+    /// such table), would_block (pages of it are leaving), no_memory, limit_reached.
+    Result<void> graft(VirtAddr page, Entry old, const ObjectPlace& place);
+    /// The same for the graft that maps an address, if there is one.
+    void ungraft(VirtAddr address);
     bool sweep_locked(IdTable& table);
     /// What more of the same is, behind an entry at an address, under its table's lock. Errors:
     /// not_mapped, unsupported (a window).
@@ -405,6 +431,7 @@ private:
     bool writes_any(const CachedPages& pages) const;
     /// Takes them out: an access asks for them again.
     void drop_cached(const CachedPages& pages);
+    void drop_grafts(const CachedPages& pages);
     /// Notes which were written, and has the next write to each fault.
     void protect_cached(const CachedPages& pages);
     /// Changes page tables that hold some, one at a time: change(Transaction&).

@@ -272,6 +272,7 @@ void Transaction::put(const TableRef& table, unsigned index, Entry old, Entry no
 
 void Transaction::drop_object_page(Entry old, Entry now, const Spot& where) {
     if (!old.has_page() || !old.is_object_page()) return;
+    if (old.is_graft(where.level)) obligations_.owe_tables(where.range);
     note_written(old);
     const PhysAddr frame = held_frame(old, where.level);
     if (frame == held_frame(now, where.level)) return;
@@ -331,7 +332,18 @@ void Transaction::mirror(const AddressSpace& space, const TableRef& root, unsign
         mirrored[index].store(root.slots[index].load());
 }
 
+void Transaction::forget_graft(Entry now) {
+    const unsigned index = top_.index_of(range_.start);
+    const VirtRange span = entry_span(range_.start, top_.level);
+    put(top_, index, top_.slots[index].load(), now, {top_.level, span, true});
+    finish(top_, index, index, index);
+    applied_ = true;
+}
+
 TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) {
+    const Entry graft = entry.is_graft(table.level) ? entry : Entry::absent();
+    if (!graft.empty())
+        entry = space_.without_object_page(graft, table.level, table.address_of(index));
     TableDescriptor*& reserved = reserved_[table.level > 2];
     require(reserved != nullptr, "splitting without a reserved table");
     TableDescriptor* const made = std::exchange(reserved, reserved->next);
@@ -359,6 +371,12 @@ TableRef Transaction::split(const TableRef& table, unsigned index, Entry entry) 
     made->lock.lock();
     const Entry link = Entry::table(made->frame, !space_.kernel_);
     table.slots[index].store(link);
+    if (!graft.empty()) {
+        obligations_.owe_tables({child.base, child.base + level_size(table.level)});
+        drop_shared(graft.frame());
+        note_idle(child, entry); // the change may be none: it says what the entry did
+        return child;
+    }
     table.descriptor->count(index, entry, link);
     return child;
 }
@@ -400,6 +418,8 @@ void Transaction::drop_shared(PhysAddr frame) {
 
 void Transaction::set_idle(const TableRef& table, bool idle, bool huge) {
     TableDescriptor& descriptor = *table.descriptor;
+    // One that others have too stays: who gets it back, or a copy of it, looks again.
+    if (idle && descriptor.references.load(std::memory_order_acquire) != 1) return;
     descriptor.idle = idle;
     if (idle) {
         keeps_too_many_ |= keep_idle(descriptor, space_.translations_.number) ||

@@ -212,6 +212,9 @@ public:
         applied_ = true;
     }
 
+    /// Puts `now` in the place of the graft that is the decisive entry. Instead of `apply`.
+    void forget_graft(Entry now);
+
     /// Puts what an idle table holds in its parent's entry, if the range is all that an idle table
     /// maps. Instead of `apply`.
     bool fold();

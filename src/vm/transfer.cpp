@@ -35,6 +35,10 @@ Result<void> Transfer::attach(const TransferPlan& plan) {
     std::optional<AttachmentKey> last;
     for (VirtAddr at = plan.range.start; at < plan.range.end;) {
         const auto [entry, level] = plan.from.locate(at);
+        if (entry.is_graft(level)) {
+            plan.from.ungraft(at);
+            continue;
+        }
         const VirtRange span = entry_span(at, level);
         at = span.end;
         if (!entry.is_not_plain()) continue;
@@ -145,6 +149,7 @@ Result<void> Transfer::look_at(const Place& place, VirtRange range) {
     const Entry entry = place.entry;
     const Level level = place.table.level;
     if (entry.empty()) return Error::not_mapped;
+    if (entry.is_graft(level)) return Error::would_block; // it came since
     if (!moves() && is_anonymous(entry, level)) return Error::would_block;
     // Memory that is watched until its first touch would become another's, for each of the two.
     if (!moves() && entry.kind(level) == EntryKind::callback && !entry.is_not_plain())

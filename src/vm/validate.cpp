@@ -69,9 +69,14 @@ const char* examine_object(Entry entry, Level level, VirtAddr start, const IdTab
     if (!entry.has_page() || !entry.is_object_page()) return nullptr;
     const PhysAddr frame = page_frame(entry);
     const Frame& record = frame_record(frame);
-    if (entry.is_counted() != (record.kind == FrameKind::cache))
+    const FrameKind kind_of_page =
+        entry.is_graft(level) ? FrameKind::cache_table : FrameKind::cache;
+    if (entry.is_counted() != (record.kind == kind_of_page))
         return "an entry counts a frame that is no object's, or the reverse";
     if (record.references.load() == 0) return "an object's page has no reference";
+    if (entry.is_graft(level) &&
+        (entry.hardware_writable() || entry.access().writable() || record.references.load() < 2))
+        return "a graft is not as it must be";
     if (ids == nullptr || !ids->find(AttachmentKey::of_page(entry, start, frame)))
         return "an object's page belongs to no attachment";
     return nullptr;

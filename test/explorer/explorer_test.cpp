@@ -98,6 +98,12 @@ const std::vector<std::string_view> on_objects{
     "write -2", "unmap -2",        "read 0",       "write 0",        "unmap 0",     "unmap -1..1",
     "park 0",   "protect -1..2 r", "discard 0..2", "map over -1..1", "move 0 to 3", "fork"};
 
+/// What can be done where a space has entries for many pages of it, or reads through its table.
+const std::vector<std::string_view> on_grafts{
+    "evict 0",      "shrink",     "shrink to 2",  "supply 0",   "read file 0", "read file 1",
+    "read file 2",  "read own 2", "unmap file 1", "unmap file", "park file 1", "protect file rw",
+    "discard file", "read own 1", "write own 1",  "fork"};
+
 /// Nobody may run a space that is ended.
 bool ends_its_own(const std::vector<std::string_view>& names) {
     const auto is = [&](auto matches) { return std::ranges::any_of(names, matches); };
@@ -176,6 +182,14 @@ TEST_CASE("explorer: pairs of operations on an object") {
     combine(on_objects, 2, [&](const auto& names) {
         expect_right({.operations = names, .preemptions = 2, .start = Start::objects});
     });
+}
+
+TEST_CASE("explorer: an object's page table is read through, while pages leave it") {
+    if (slow) return;
+    for (const Start start : {Start::objects, Start::grafted})
+        combine(on_grafts, 2, [&](const auto& names) {
+            expect_right({.operations = names, .preemptions = longer ? 2U : 1U, .start = start});
+        });
 }
 
 TEST_CASE("explorer: three operations in spaces that share tables") {

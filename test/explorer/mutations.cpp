@@ -56,7 +56,7 @@ const std::vector<Mutation>& all_mutations() {
         add("no flush", "a present entry loses rights, and no processor is told",
             {"map 3 | unmap 0", "fork | map 3", "give -1..1 | map 3",
              "forked: write 0 | map over -1..1", "forked: child: unmap 0 | child: map 3",
-             "objects: evict 0 | map 3"},
+             "objects: evict 0 | map 3", "grafted: unmap file | evict 1"},
             [] { return flag(&Saboteur::flushes, false); });
         add("flush without waiting", "other processors are told, and nobody waits for them",
             {"map 3 | unmap 0", "forked: write 0 | hand 0 | child: read 3",
@@ -68,11 +68,12 @@ const std::vector<Mutation>& all_mutations() {
              "forked: write 0 | hand -1..1 | child: write 3"},
             [] { return flag(&Saboteur::flush_when, Saboteur::When::unlocked); });
         add("freed before flush", "what was replaced is freed, and then processors are told",
-            {"map 3 | unmap 0", "forked: write 0 | hand 0 | child: read 3"},
+            {"map 3 | unmap 0", "forked: write 0 | hand 0 | child: read 3",
+             "grafted: unmap file | shrink"},
             [] { return flag(&Saboteur::flush_when, Saboteur::When::ended); });
         add("no flush of tables", "cached references to tables stay",
             {"map 3 | unmap right", "forked: write 0 | read 0",
-             "forked: child: write 0 | child: map 3"},
+             "forked: child: write 0 | child: map 3", "grafted: unmap file 1 | read file 1"},
             [] { return flag(&Saboteur::flushes_tables, false); });
         add("no grace period", "caches are emptied, but who walks the tables does not let go",
             {"map 3 | unmap right", "unmap right | visit 0",

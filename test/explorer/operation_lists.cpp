@@ -82,12 +82,27 @@ const std::vector<Operation>& operations_on_objects() {
     static const std::vector<Operation> all{
         {.name = "evict 0", .kind = Kind::evict, .range = {}, .pages = 0},
         {.name = "evict 1", .kind = Kind::evict, .range = {}, .pages = 1},
-        {.name = "shrink", .kind = Kind::shrink, .range = {}},
+        {.name = "shrink", .kind = Kind::shrink, .range = {}, .pages = 1},
+        {.name = "shrink to 2", .kind = Kind::shrink, .range = {}, .pages = 2},
         {.name = "collect", .kind = Kind::collect, .range = {}},
         {.name = "supply 0", .kind = Kind::supply, .range = {}, .pages = 0},
         {.name = "read -2", .kind = Kind::read, .range = pages_at(-2, -1)},
         {.name = "write -2", .kind = Kind::write, .range = pages_at(-2, -1)},
         {.name = "unmap -2", .kind = Kind::unmap, .range = pages_at(-2, -1)},
+        {.name = "read file 0", .kind = Kind::read, .range = page_of(file_whole, 0)},
+        {.name = "read file 1", .kind = Kind::read, .range = page_of(file_whole, 1)},
+        {.name = "unmap file 1", .kind = Kind::unmap, .range = page_of(file_whole, 1)},
+        {.name = "unmap file", .kind = Kind::unmap, .range = file_whole},
+        {.name = "park file 1",
+         .kind = Kind::protect,
+         .range = page_of(file_whole, 1),
+         .access = Access::none()},
+        {.name = "protect file rw", .kind = Kind::protect, .range = file_whole},
+        {.name = "discard file", .kind = Kind::discard, .range = file_whole},
+        {.name = "read file 2", .kind = Kind::read, .range = page_of(file_whole, 2)},
+        {.name = "read own 2", .kind = Kind::read, .range = page_of(own_whole, 2)},
+        {.name = "read own 1", .kind = Kind::read, .range = page_of(own_whole, 1)},
+        {.name = "write own 1", .kind = Kind::write, .range = page_of(own_whole, 1)},
     };
     return all;
 }

@@ -72,12 +72,21 @@ void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start
             must(space
                      .map_object({.object = object,
                                   .address = page_at(page),
-                                  .pages = {object_pages},
+                                  .pages = {mapped_pages},
                                   .placement = Placement::replace,
                                   .is_private = page < 0})
                      .ok());
         for (int page = -2; page < 2; ++page)
             static_cast<void>(machine.read_word(space, page_at(page)));
+        for (const bool is_private : {false, true})
+            must(space
+                     .map_object({.object = object,
+                                  .address = is_private ? own_whole.start : file_whole.start,
+                                  .pages = own_whole.pages(),
+                                  .placement = Placement::fixed,
+                                  .access = is_private ? Access::read_write() : Access::read(),
+                                  .is_private = is_private})
+                     .ok());
     } else {
         map(pages_at(-3, 3));
         for (int page = -2; page < 2; ++page)
@@ -94,6 +103,11 @@ void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start
         space.translations().running.add(cpu);
         machine.mmu().load_root(cpu, space.user_root().value);
     }
+    for (unsigned cpu = 0; start == Start::grafted && cpu < cpus; ++cpu) {
+        shim::set_cpu(cpu);
+        static_cast<void>(machine.read_word(space, file_whole.start));
+    }
+    shim::set_cpu(0);
 }
 
 namespace {
@@ -188,10 +202,10 @@ std::string evict(Place& place, std::uint64_t index) {
     return text_of(evicted);
 }
 
-std::string shrink(Place& place) {
+std::string shrink(Place& place, std::uint64_t pages) {
     if (place.refusals[vm::port::cpu()] == Place::Refusal::at_once)
         return text_of(Result<void>(Error::would_block));
-    return text_of(place.object->resize({1}));
+    return text_of(place.object->resize({pages}));
 }
 
 std::string collect(Place& place) {
@@ -247,7 +261,7 @@ std::string perform(Place& place, const Operation& operation) {
     case Kind::take: return transfer(place, space, operation);
     case Kind::end: return end_child(place);
     case Kind::evict: return evict(place, operation.pages);
-    case Kind::shrink: return shrink(place);
+    case Kind::shrink: return shrink(place, operation.pages);
     case Kind::collect: return collect(place);
     case Kind::supply:
         return text_of(shim::supply(*place.object, operation.pages, 500 + operation.pages));
@@ -268,7 +282,10 @@ std::string outcome_of(const vm::AddressSpace& space) {
     };
     text += "contents";
     for (int page = first_page; page < end_page; ++page) text += content(page_at(page));
-    text += content(large_page.start);
+    for (const VirtRange one :
+         {large_page, page_of(file_whole, 0), page_of(file_whole, 1), page_of(file_whole, 2),
+          page_of(own_whole, 1), page_of(own_whole, 2)})
+        text += content(one.start);
     // A table that stands is charged, one that is promised too.
     const std::uint64_t charge = space.account().charged().value - space.counts().table_charge -
                                  shim::promised_tables(space);

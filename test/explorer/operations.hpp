@@ -34,6 +34,13 @@ inline constexpr VirtRange large_whole{large_entry, beyond};
 /// Where a start has more pages.
 inline constexpr VirtRange more_pages{right_table + 16 * page_size, right_table + 36 * page_size};
 inline constexpr VirtRange large_page{large_entry + 8 * page_size, large_entry + 9 * page_size};
+/// One entry of 2 MiB each, of starts with an object: its pages, and more than it has, to be read;
+/// and the same for the space alone.
+inline constexpr VirtRange file_whole{beyond, beyond + vm::level_size(2)};
+inline constexpr VirtRange own_whole{file_whole.end, file_whole.end + vm::level_size(2)};
+constexpr VirtRange page_of(VirtRange whole, unsigned page) {
+    return {whole.start + page * page_size, whole.start + (page + 1) * page_size};
+}
 
 enum class Kind : std::uint8_t {
     map,       ///< what must be a hole
@@ -58,7 +65,7 @@ enum class Kind : std::uint8_t {
     take,    ///< moves from the other space to another place
     end,     ///< ends the child, which nobody runs
     evict,   ///< a page of the object
-    shrink,  ///< the object to one page
+    shrink,  ///< the object to so many pages
     collect, ///< which of its pages were written
     supply,  ///< the pager's answer for a page
 };
@@ -68,7 +75,9 @@ enum class Start : std::uint8_t {
     full,    ///< the map of the picture
     sparse,  ///< page 0 and the large entry only, and so many idle tables that the next one is
              ///< folded
-    objects, ///< an object's two pages, private at -2 and shared at 0, all of them read
+    objects, ///< an object's two pages, private at -2 and shared at 0, all of them read; and as
+             ///< parts of large entries, not touched
+    grafted, ///< the same, and it is read through the object's table
     forked, ///< the map of the picture with more pages in the right table, and a child made from it
 };
 
@@ -90,8 +99,9 @@ const std::vector<Operation>& operations_of_two();
 
 /// Those on an object.
 const std::vector<Operation>& operations_on_objects();
-/// Pages of the object.
-inline constexpr std::uint64_t object_pages = 2;
+/// Pages of the object; the last one is mapped in the large entries only.
+inline constexpr std::uint64_t object_pages = 3;
+inline constexpr std::uint64_t mapped_pages = 2;
 
 /// Builds the map of a start in an empty space, which all CPUs run. `object`: of that start.
 void build(shim::Machine& machine, vm::AddressSpace& space, unsigned cpus, Start start,

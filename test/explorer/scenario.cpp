@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view separator = " | ";
 /// What a scenario's name begins with, by its start.
-constexpr std::string_view marks[] = {"", "sparse: ", "objects: ", "forked: "};
+constexpr std::string_view marks[] = {"", "sparse: ", "objects: ", "grafted: ", "forked: "};
 
 /// Words by what they are.
 class Naming {
@@ -28,7 +28,7 @@ public:
         if (address - shim::direct_map_base < shim::physical_limit) {
             const PhysAddr frame{align_down(address - shim::direct_map_base, page_size)};
             constexpr const char* kinds[] = {"reserved", "free", "table", "descriptor",
-                                             "kernel",   "page", "cache"};
+                                             "kernel",   "page", "cache", "cache table"};
             const char* kind = kinds[0];
             if (vm::is_managed(frame))
                 kind = kinds[static_cast<unsigned>(vm::FrameKind{vm::frame_record(frame).kind})];
@@ -105,7 +105,7 @@ std::string Scenario::name() const {
 
 Scenario Scenario::named(std::string_view name) {
     Scenario scenario;
-    for (const Start start : {Start::sparse, Start::objects, Start::forked}) {
+    for (const Start start : {Start::sparse, Start::objects, Start::grafted, Start::forked}) {
         const std::string_view mark = marks[static_cast<unsigned>(start)];
         if (!name.starts_with(mark)) continue;
         scenario.start = start;

@@ -191,9 +191,12 @@ void Explorer::walks(const std::uint64_t* entry) {
     {
         const Quiet quiet(*this);
         const PhysAddr frame{align_down(address - shim::direct_map_base, page_size)};
-        const vm::TableDescriptor* table = nullptr;
-        if (vm::is_managed(frame)) table = vm::frame_record(frame).table;
-        leaf = leaf || (table != nullptr && table->level == 1);
+        if (vm::is_managed(frame)) {
+            const vm::Frame& record = vm::frame_record(frame);
+            // Of an object's tables processors walk none but those with pages.
+            leaf = leaf || record.kind == vm::FrameKind::cache_table ||
+                   (record.kind == vm::FrameKind::table && record.table->level == 1);
+        }
     }
     const bool write = walking_->operation == shim::Operation::write;
     const bool sets =

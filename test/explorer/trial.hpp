@@ -85,7 +85,7 @@ private:
     using Outcome = std::pair<Fits, std::string>; ///< where first_fit mapped, and all else
 
     shim::Space& prepared(const Scenario& scenario) {
-        if (scenario.start == Start::objects) make_object();
+        if (scenario.start == Start::objects || scenario.start == Start::grafted) make_object();
         build(machine_, *owner_, cpu_most, scenario.start, object_.get());
         const vm::MapRequest wanted{
             .address = page_at(0), .pages = {2}, .placement = vm::Placement::fixed};

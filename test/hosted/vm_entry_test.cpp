@@ -338,22 +338,50 @@ TEST_CASE("tables: all fields, every bit of the frame") {
     for (Level level = 2; level <= level_max; ++level) {
         for (const PhysAddr frame : edge_frames(1)) {
             if (frame.value == 0) continue;
-            for (unsigned ceiling = 0; ceiling < 8; ++ceiling) {
-                for (unsigned flags = 0; flags < 4; ++flags) {
-                    const bool user = (flags & 1) != 0;
-                    const bool writable = (flags & 2) != 0;
-                    const Ceiling limit = Ceiling::from_bits(ceiling);
-                    const Entry entry = Entry::table(frame, user, writable, limit);
-                    expect(entry.view(level) == EntryView{TableView{frame, writable, user, limit}},
-                           entry, "view");
-                    expect(entry.kind(level) == EntryKind::table && entry.is_table(level), entry,
-                           "kind");
-                    const shim::Processor wide{.physical_bits = address_width};
-                    expect((shim::reserved_bits(wide, level, entry.raw()) & entry.raw()) == 0,
-                           entry, "reserved");
-                }
+            for (unsigned flags = 0; flags < 4; ++flags) {
+                const bool user = (flags & 1) != 0;
+                const bool writable = (flags & 2) != 0;
+                const Entry entry = Entry::table(frame, user, writable);
+                expect(entry.view(level) == EntryView{TableView{frame, writable, user}}, entry,
+                       "view");
+                expect(entry.kind(level) == EntryKind::table && entry.is_table(level) &&
+                           !entry.is_graft(level) && !entry.is_leaf(level),
+                       entry, "kind");
+                const shim::Processor wide{.physical_bits = address_width};
+                expect((shim::reserved_bits(wide, level, entry.raw()) & entry.raw()) == 0, entry,
+                       "reserved");
             }
         }
+    }
+}
+
+TEST_CASE("grafts: tables that the processor only reads through, with rights for all below") {
+    const shim::Processor wide{.physical_bits = address_width};
+    for (const PhysAddr table : edge_frames(1)) {
+        if (table.value == 0) continue;
+        for_each_intent([&](Intent intent) {
+            for (const Access access : {Access::read(), Access::read_execute()}) {
+                for (const bool is_private : {false, true}) {
+                    const Entry promise = Entry::file(Id{77}, access, intent);
+                    const Entry entry = Entry::graft(table, promise, is_private);
+                    expect(entry.view(2) == EntryView{GraftView{table, access, intent, is_private}},
+                           entry, "view");
+                    expect(entry.kind(2) == EntryKind::graft && entry.is_graft(2) &&
+                               !entry.is_table(2) && !entry.is_leaf(2) && !entry.is_own_table(),
+                           entry, "kind");
+                    expect((entry.raw() & 0x1ff) ==
+                               (shim::bits::present | shim::bits::user_supervisor),
+                           entry, "what the processor reads");
+                    expect(((entry.raw() & shim::bits::execute_disable) == 0) ==
+                               access.executable(),
+                           entry, "execution");
+                    expect((shim::reserved_bits(wide, 2, entry.raw()) & entry.raw()) == 0, entry,
+                           "reserved");
+                    expect(entry.has_page() && entry.is_shared() && !entry.is_sole_page(), entry,
+                           "don't free me");
+                }
+            }
+        });
     }
 }
 

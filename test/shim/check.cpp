@@ -11,6 +11,8 @@ namespace shim {
 
 namespace {
 
+constexpr std::uint64_t dont_free_me = 1ULL << 9;
+
 constexpr std::uint64_t table_address(std::uint64_t entry) { return entry & 0x000ffffffffff000; }
 
 /// Calls visit(entry, level) for each entry that is not zero, tables first.
@@ -111,7 +113,7 @@ EntryCounts count_entries(Machine&, const vm::AddressSpace& space) {
         if ((entry & bits::present) == 0)
             ++counts.not_present;
         else if (level > 1 && (entry & bits::page_size) == 0)
-            ++counts.tables;
+            counts.tables += (entry & dont_free_me) == 0 ? 1 : 0;
         else
             ++counts.present;
     });
@@ -128,8 +130,12 @@ std::string faults_of(Machine& machine, const vm::AddressSpace& space) {
         if (!vm::is_managed(frame) || frame == vm::zero_frame()) return;
         const vm::FrameKind kind = vm::frame_record(frame).kind;
         const bool table = level > 1 && (entry & bits::page_size) == 0;
-        if (table && kind != vm::FrameKind::table) text += "a table's frame is no table\n";
-        if (table || (entry & 1ULL << 9) != 0) return;
+        const bool shared = (entry & dont_free_me) != 0;
+        if (table && kind != (shared ? vm::FrameKind::cache_table : vm::FrameKind::table))
+            text += "a table's frame is no table\n";
+        if (table && shared && (entry & bits::read_write) != 0)
+            text += "an object's table can be written\n";
+        if (table || shared) return;
         anonymous += 1ULL << (entry_shift(level) - 12);
         if (vm::frame_record(frame).order != entry_shift(level) - 12)
             text += "a mapped frame belongs to a block of another size\n";

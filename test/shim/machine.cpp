@@ -226,7 +226,8 @@ std::string Machine::complaints(const vm::AddressSpace& space) {
     mmu_.for_each_cached([&](std::uint64_t frame, std::uint64_t, bool table) {
         if (!vm::is_managed(PhysAddr{frame})) return;
         const vm::FrameKind kind = kind_of(PhysAddr{frame});
-        if (kind == vm::FrameKind::free || (table && kind != vm::FrameKind::table))
+        if (kind == vm::FrameKind::free ||
+            (table && kind != vm::FrameKind::table && kind != vm::FrameKind::cache_table))
             text += std::string(table ? "a cached table" : "a cached frame") +
                     " is used for something else\n";
     });

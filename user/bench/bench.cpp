@@ -38,9 +38,9 @@ constexpr std::string_view fragmented_2000_rows[] = {"frag2000_mmap_munmap_2p_sk
 constexpr std::string_view fragmented_20000_rows[] = {"frag20000_mmap_munmap_2p_skip_all"};
 constexpr std::string_view protect_rows[] = {"mprotect_4K_to_ro", "mprotect_4K_to_rw",
                                              "mprotect_64M_to_ro", "mprotect_64M_to_rw"};
-constexpr std::string_view file_rows[] = {"file_shared_readfault_around64K_per_page",
-                                          "file_shared_readfault_around4K_per_page",
-                                          "file_private_writefault_around64K_per_page"};
+constexpr std::string_view file_rows[] = {
+    "file_shared_readfault_grafted_per_page", "file_shared_readfault_around64K_per_page",
+    "file_shared_readfault_around4K_per_page", "file_private_writefault_around64K_per_page"};
 constexpr std::string_view upcall_rows[] = {"sigsegv_handler_skips", "sigsegv_handler_mprotects"};
 constexpr std::string_view spawn_0_rows[] = {"posix_spawn_exit_wait_0M"};
 constexpr std::string_view spawn_1024_rows[] = {"posix_spawn_exit_wait_1024M"};

@@ -154,6 +154,52 @@ void a_fault_maps_its_neighbours() {
         EXPECT_EQUAL(word_at(reader + page * page_size), page);
 }
 
+/// 2 MiB of an object that is read only are read through the object's own page table.
+void whole_page_tables_are_read_through() {
+    constexpr std::uint64_t table_bytes = 512 * page_size;
+    const user::OwnedHandle memory(REQUIRE(user::memory_create(2 * table_bytes)));
+    const Mapped writer(REQUIRE(user::map_object(memory.get(), 0, 0, read_write)), 2 * table_bytes);
+    for (std::uint64_t at = 0; at < table_bytes; at += page_size) word_at(writer + at) = at + 1;
+    const Mapped reader(
+        REQUIRE(user::map_object(memory.get(), far_away, 0, abi::access_read, abi::map_fixed)),
+        2 * table_bytes);
+    const auto run = [&] {
+        return user::nearest(abi::no_handle, reader + 0, abi::Direction::up).value_or(abi::Run{});
+    };
+    const auto before = REQUIRE(user::memory_info()).shared_tables;
+    EXPECT_EQUAL(word_at(reader + 5 * page_size), 5 * page_size + 1);
+    EXPECT_EQUAL(REQUIRE(user::memory_info()).shared_tables, before + page_size / 1024);
+    EXPECT_EQUAL(run().present, 512U);
+    EXPECT_EQUAL(run().levels, 2U); // by one entry
+    // What is written afterwards, and what was not there, is read as well.
+    word_at(writer + 6 * page_size) = 77;
+    EXPECT_EQUAL(word_at(reader + 6 * page_size), 77U);
+    EXPECT_EQUAL(word_at(reader + table_bytes), 0U);
+    word_at(writer + table_bytes + page_size) = 78;
+    EXPECT_EQUAL(word_at(reader + table_bytes + page_size), 78U);
+    EXPECT_EQUAL(run().present, 514U);
+    const auto status = REQUIRE(user::run_forked([&] {
+        if (word_at(reader + 9 * page_size) != 9 * page_size + 1) return 1;
+        if (!user::unmap(reader + 9 * page_size, page_size)) return 2;
+        return word_at(reader + 10 * page_size) == 10 * page_size + 1 ? 7 : 3;
+    }));
+    EXPECT_EQUAL(status, 7);
+    // A part that becomes something else leaves the rest as it was.
+    EXPECT_ERROR(user::console_write(user::handles.console,
+                                     {reinterpret_cast<const char*>(reader + 2 * table_bytes), 1}),
+                 Error::bad_address);
+    EXPECT_OK(user::protect(reader + 9 * page_size, page_size, read_write));
+    word_at(reader + 9 * page_size) = 79;
+    EXPECT_EQUAL(word_at(writer + 9 * page_size), 79U);
+    for (std::uint64_t at = 10 * page_size; at < table_bytes; at += page_size)
+        EXPECT_EQUAL(word_at(reader + at), at + 1);
+    // Pages beyond a lower end are gone for who reads through tables, too.
+    EXPECT_OK(user::object_resize(memory.get(), page_size));
+    EXPECT_OK(user::object_resize(memory.get(), 2 * table_bytes));
+    EXPECT_EQUAL(word_at(reader + table_bytes + page_size), 0U);
+    EXPECT_EQUAL(word_at(reader + 0), 1U);
+}
+
 void the_map_tells_object_and_offset() {
     const user::OwnedHandle memory(REQUIRE(user::memory_create(64 * page_size)));
     const auto number = static_cast<std::uint32_t>(REQUIRE(user::object_info(memory.get())).number);
@@ -290,6 +336,7 @@ constexpr Test tests[] = {
     {"a handle without control reads", a_handle_without_control_reads},
     {"the archive is not written", the_archive_is_not_written},
     {"a fault maps its neighbours", a_fault_maps_its_neighbours},
+    {"whole page tables are read through", whole_page_tables_are_read_through},
     {"the map tells object and offset", the_map_tells_object_and_offset},
     {"bad requests are refused", bad_requests_are_refused},
     {"resized", resized},

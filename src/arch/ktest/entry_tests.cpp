@@ -45,12 +45,16 @@ public:
         return true;
     }
 
-    /// Puts `entry` where it decides about `address`, in the table at `level`, below tables with
-    /// the given ceiling.
-    void put(Level level, Entry entry, vm::Ceiling ceiling = vm::Ceiling::all()) {
+    /// Puts `entry` where it decides about `address`, in the table at `level`.
+    void put(Level level, Entry entry) {
         for (Level above = top; above > level; --above)
-            slot(above) = Entry::table(frames_[above - 2], false, true, ceiling);
+            slot(above) = Entry::table(frames_[above - 2], false);
         slot(level) = entry;
+    }
+    /// The same for a page that is read through a graft which says what `promise` does.
+    void put_grafted(Entry page, Entry promise, bool is_private) {
+        put(1, page);
+        slot(vm::graft_level) = Entry::graft(frames_[0], promise, is_private);
     }
     /// Probes `address` in this structure.
     template <typename Probe>
@@ -121,13 +125,18 @@ KERNEL_TEST(available_bits_of_large_pages, "available bits of large pages are ig
     return Verdict::passed();
 }
 
-KERNEL_TEST(available_bits_of_tables, "available bits of tables are ignored") {
+KERNEL_TEST(available_bits_of_tables, "available bits of tables are ignored, and grafts narrow") {
     HandMade tables;
     EXPECT(tables.create(), "out of memory");
     const Entry leaf = Entry::leaf(tables.page(), vm::Access::read_write(), 1, {.user = false});
-    for (unsigned bits = 0; bits < 8; ++bits) {
-        tables.put(1, leaf, vm::Ceiling::from_bits(bits));
-        EXPECT(!tables.in_use(probe_write).happened, "a page below can't be written");
+    constexpr vm::Id id{vm::id_limit - 1};
+    for (const bool is_private : {false, true}) {
+        for (const vm::Access access : {vm::Access::read(), vm::Access::read_execute()}) {
+            tables.put_grafted(leaf, Entry::file(id, access, full_intent), is_private);
+            EXPECT(!tables.in_use(probe_read).happened, "a page below can't be read");
+            EXPECT(tables.in_use(probe_write).is_page_fault(page_fault_present | page_fault_write),
+                   "a page below can be written");
+        }
     }
     return Verdict::passed();
 }

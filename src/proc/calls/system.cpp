@@ -61,8 +61,10 @@ abi::MemoryInfo memory_info() {
     abi::MemoryInfo info{};
     info.total = kibibytes(frames.total);
     info.free = kibibytes(pages(free));
-    info.page_tables = kibibytes(pages(table) + pages(descriptor));
-    info.reclaimable = kibibytes(reclaimable_tables().value);
+    info.page_tables = kibibytes(pages(table) + pages(cache_table) + pages(descriptor));
+    const vm::AddressSpace::Counts maps = map_counts();
+    info.reclaimable = kibibytes(maps.reclaimable);
+    info.shared_tables = kibibytes(maps.shared_tables);
     info.kernel = kibibytes(pages(vm::FrameKind::kernel));
     info.anonymous = kibibytes(pages(anonymous));
     info.cache = kibibytes(pages(cache));
